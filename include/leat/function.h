@@ -1,0 +1,182 @@
+/* leat/function.h - what an operation does to its rows.
+ *
+ * Three speeds, one shape. A LeatFunction is a small value made by one of the calls below and given to an operation:
+ *
+ *     leat_flat_map(lines, leat_split(" "))                                 built in: runs as kernels, no call per record
+ *     leat_flat_map(lines, leat_function("word STRING", split_words, NULL)) a function of yours, called for each record
+ *     leat_map(rows, leat_chunk_function("n BIGINT", double_them, NULL))    a function of yours, called for each chunk
+ *
+ *   - A schema is SQL type text, "word STRING, n BIGINT". It describes the rows the function gives. Types: BOOLEAN,
+ *     BIGINT, DOUBLE, STRING, BINARY, TIMESTAMP; ARRAY<...> and STRUCT<...> can be read but not given by functions.
+ *   - Workers call a function at the same time from several threads; `user` is shared and must not be written without
+ *     care. State of one's own per worker comes from `open`.
+ *   - A function is called once per record (Spark may call it again after a failure; after a crash Leat does too, for the
+ *     batches that had not ended).
+ *   - Texts given here are copied; `user` is borrowed until the context is destroyed.
+ */
+#ifndef LEAT_FUNCTION_H
+#define LEAT_FUNCTION_H
+
+#include "leat/row.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum LeatFunctionKind {
+    LEAT_FUNCTION_RECORD,    /* leat_function */
+    LEAT_FUNCTION_CHUNK,     /* leat_chunk_function */
+    LEAT_FUNCTION_PREDICATE, /* leat_predicate */
+    LEAT_FUNCTION_REDUCE,    /* leat_reduce_function */
+    LEAT_FUNCTION_UPDATE,    /* leat_update_function */
+    LEAT_FUNCTION_SPLIT,     /* the built-in ones */
+    LEAT_FUNCTION_PAIR_WITH_I64,
+    LEAT_FUNCTION_CONTAINS,
+    LEAT_FUNCTION_SUM,
+    LEAT_FUNCTION_MIN,
+    LEAT_FUNCTION_MAX,
+    LEAT_FUNCTION_CONCAT,
+} LeatFunctionKind;
+
+typedef struct LeatUpdate LeatUpdate;
+
+/* One record in, any number of rows out: set the columns, leat_out_emit, again. In leat_map exactly one row is given for
+ * each record; the emit may be left out there. */
+typedef void (*LeatRecordFunction)(const LeatRow *row, LeatOut *out, void *user);
+/* A chunk in, rows out (leat_out_reserve, leat_out_emit_rows, or leat_out_emit row by row). */
+typedef void (*LeatChunkFunction)(const LeatChunk *chunk, LeatOut *out, void *user);
+typedef bool (*LeatPredicateFunction)(const LeatRow *row, void *user);
+/* Two values into one: `a` came before `b`. Rows of the values only, without key columns; the result has the same schema;
+ * one row (the emit may be left out). Must be associative, as in Spark; need not be commutative (Spark wants that too). */
+typedef void (*LeatReduceFunction)(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user);
+/* The new state of one key: see LeatUpdate. True: what was set is the state (nothing set: it stays as it was). False: the
+ * key is dropped. */
+typedef bool (*LeatUpdateFunction)(const LeatUpdate *key, void *user);
+
+typedef struct LeatFunction {
+    LeatFunctionKind kind;
+    const char      *schema; /* of the rows it gives; NULL where the operation knows */
+    union {
+        LeatRecordFunction    record;
+        LeatChunkFunction     chunk;
+        LeatPredicateFunction predicate;
+        LeatReduceFunction    reduce;
+        LeatUpdateFunction    update;
+    } call;
+    void       *user;
+    const char *text;  /* argument of a built-in one: the separator, the text looked for */
+    int64_t     i64;   /* argument of a built-in one */
+    /* Optional, set after making it: */
+    const char *name;    /* for messages and the operator's id, e.g. "running_count" */
+    uint32_t    version; /* raise it when the meaning changes: a checkpoint of another version is refused by name */
+    /* Per worker: open is called once on each worker before the first record, and what it gives replaces `user` in the
+     * calls of that worker; NULL from it is a failure. close gets that pointer at the end. */
+    void *(*open)(void *user);
+    void (*close)(void *worker_user);
+} LeatFunction;
+
+/* ---- functions of your own ---- */
+LEAT_API LeatFunction leat_function(const char *schema, LeatRecordFunction function, void *user);
+LEAT_API LeatFunction leat_chunk_function(const char *schema, LeatChunkFunction function, void *user);
+LEAT_API LeatFunction leat_predicate(LeatPredicateFunction function, void *user);
+LEAT_API LeatFunction leat_reduce_function(LeatReduceFunction function, void *user);
+LEAT_API LeatFunction leat_update_function(const char *state_schema, LeatUpdateFunction function, void *user);
+
+/* ---- built in ---- */
+/* flat_map: the parts of a STRING between separators, by the rule of leat_str_split (Python's str.split(separator)).
+ * A separator of one byte directly behind a text source is decoded together with its lines. Gives "value STRING". */
+LEAT_API LeatFunction leat_split(const char *separator);
+/* map: (element, n). The columns of the row become the key; gives them and "n BIGINT". */
+LEAT_API LeatFunction leat_pair_with_i64(int64_t n);
+/* filter: rows whose first STRING column contains the text. */
+LEAT_API LeatFunction leat_contains(const char *text);
+/* reduce and reduce_by_key, column by column: BIGINT wraps around (as on the JVM), DOUBLE adds in row order; min and max of
+ * any scalar type (NaN is the greatest, strings by bytes); nulls are passed over. */
+LEAT_API LeatFunction leat_sum(void);
+LEAT_API LeatFunction leat_min(void);
+LEAT_API LeatFunction leat_max(void);
+/* STRING values one behind the other in row order, the separator in between. */
+LEAT_API LeatFunction leat_concat(const char *separator);
+
+/* ---- what an update function sees (updateStateByKey) ---- */
+struct LeatUpdate {
+    LeatRow           key;       /* the key columns */
+    LeatRow           state;     /* the state columns; meaningful when has_state */
+    bool              has_state;
+    const LeatColumn *values;    /* the value columns; this key's rows are [value_begin, value_begin + value_count) */
+    uint32_t          value_column_count;
+    uint32_t          value_begin, value_count;
+    int64_t           batch_time_ms;
+    LeatOut          *out; /* the state being set */
+    bool             *is_set;
+};
+
+static inline const LeatRow *leat_update_key(const LeatUpdate *update) { return &update->key; }
+static inline int64_t leat_update_batch_time_ms(const LeatUpdate *update) { return update->batch_time_ms; }
+static inline bool leat_update_has_state(const LeatUpdate *update) { return update->has_state; }
+/* Null and 0 where there is no state: ask leat_update_has_state first. */
+static inline const LeatRow *leat_update_state(const LeatUpdate *update) { return &update->state; }
+static inline bool leat_update_state_bool(const LeatUpdate *update, uint32_t column) { return leat_row_bool(&update->state, column); }
+static inline int64_t leat_update_state_i64(const LeatUpdate *update, uint32_t column) { return leat_row_i64(&update->state, column); }
+static inline double leat_update_state_f64(const LeatUpdate *update, uint32_t column) { return leat_row_f64(&update->state, column); }
+static inline LeatStr leat_update_state_str(const LeatUpdate *update, uint32_t column) { return leat_row_str(&update->state, column); }
+
+/* The key's values of this batch, in the order of the input; `index` < leat_update_value_count. */
+static inline size_t leat_update_value_count(const LeatUpdate *update) { return update->value_count; }
+static inline LeatRow leat_update_value(const LeatUpdate *update, size_t index)
+{
+    return (LeatRow){update->values, update->value_column_count, update->value_begin + (uint32_t)index};
+}
+static inline bool leat_update_value_bool(const LeatUpdate *update, size_t index, uint32_t column)
+{
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_bool(&row, column);
+}
+static inline int64_t leat_update_value_i64(const LeatUpdate *update, size_t index, uint32_t column)
+{
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_i64(&row, column);
+}
+static inline double leat_update_value_f64(const LeatUpdate *update, size_t index, uint32_t column)
+{
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_f64(&row, column);
+}
+static inline LeatStr leat_update_value_str(const LeatUpdate *update, size_t index, uint32_t column)
+{
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_str(&row, column);
+}
+
+/* Sets a column of the new state; the columns that are not set become 0 or empty. */
+static inline void leat_update_set_state_bool(const LeatUpdate *update, uint32_t column, bool value)
+{
+    *update->is_set = true;
+    leat_out_bool(update->out, column, value);
+}
+static inline void leat_update_set_state_i64(const LeatUpdate *update, uint32_t column, int64_t value)
+{
+    *update->is_set = true;
+    leat_out_i64(update->out, column, value);
+}
+static inline void leat_update_set_state_f64(const LeatUpdate *update, uint32_t column, double value)
+{
+    *update->is_set = true;
+    leat_out_f64(update->out, column, value);
+}
+static inline void leat_update_set_state_str(const LeatUpdate *update, uint32_t column, LeatStr value)
+{
+    *update->is_set = true;
+    leat_out_str(update->out, column, value);
+}
+static inline void leat_update_set_state_null(const LeatUpdate *update, uint32_t column)
+{
+    *update->is_set = true;
+    leat_out_null(update->out, column);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

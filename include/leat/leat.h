@@ -1,0 +1,34 @@
+/* leat/leat.h - stream processing in C: Spark Streaming's job in one library.
+ *
+ *     #include <leat/leat.h>
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         LeatContext *ctx = leat_context_create("NetworkWordCount", leat_seconds(1));
+ *
+ *         LeatStream *lines  = leat_socket_text_stream(ctx, argv[1], argv[2]);
+ *         LeatStream *words  = leat_flat_map(lines, leat_split(" "));
+ *         LeatStream *pairs  = leat_map(words, leat_pair_with_i64(1));
+ *         LeatStream *counts = leat_reduce_by_key(pairs, leat_sum());
+ *         leat_print(counts);
+ *
+ *         leat_start(ctx);
+ *         return leat_await_termination(ctx);
+ *     }
+ *
+ *     cc wordcount.c $(pkg-config --cflags --libs leat)
+ *
+ * The headers are the reference: str.h (byte strings and iterators), row.h (rows in functions), function.h (functions, built
+ * in and one's own), context.h (life of a program), stream.h (sources, operations, outputs), batch.h (a batch in an output).
+ */
+#ifndef LEAT_LEAT_H
+#define LEAT_LEAT_H
+
+#include "leat/batch.h"
+#include "leat/context.h"
+#include "leat/function.h"
+#include "leat/row.h"
+#include "leat/str.h"
+#include "leat/stream.h"
+
+#endif
