@@ -117,7 +117,8 @@ LEAT_API LeatStr leat_out_keep(LeatOut *out, LeatStr bytes);
 
 /* ---- implementation ---- */
 LEAT_API void leat_out_flush_(LeatOut *out); /* row == row_limit: hands the rows on, row becomes 0 */
-LEAT_API _Noreturn void leat_misuse_(const char *function, uint32_t column, uint32_t column_count, int type);
+LEAT_API void leat_misuse_(const char *function, uint32_t column, uint32_t column_count, int type)
+    __attribute__((noreturn));
 
 #ifndef NDEBUG
 #define LEAT_CHECK_(holds, function, column, count, type)                                                    \
