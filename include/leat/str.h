@@ -1,8 +1,8 @@
 /* leat/str.h - byte strings as views, and the iterators that make the obvious program the fast one.
  *
- * A LeatStr is a look at bytes that somebody else owns: it is not terminated by a zero byte, may hold any bytes
- * (text is UTF-8 by convention, never checked here), and is valid as long as its owner says.
- * Everything here is inline, allocates nothing and cannot fail.
+ * A LeatStr is a look at bytes that somebody else owns: it is not terminated by a zero byte, may hold any
+ * bytes (text is UTF-8 by convention, never checked here), and is valid as long as its owner says. Everything
+ * here is inline, allocates nothing and cannot fail.
  */
 #ifndef LEAT_STR_H
 #define LEAT_STR_H
@@ -18,42 +18,39 @@
 
 typedef struct LeatStr {
     const char *data; /* may be NULL only when size is 0 */
-    size_t      size; /* bytes */
+    size_t size;      /* bytes */
 } LeatStr;
 
 /* A view of a string literal or of a zero-terminated string. */
-static inline LeatStr leat_str(const char *text)
-{
+static inline LeatStr leat_str(const char *text) {
     return (LeatStr){text, strlen(text)};
 }
 
-static inline bool leat_str_equal(LeatStr a, LeatStr b)
-{
+static inline bool leat_str_equal(LeatStr a, LeatStr b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 /* Takes the next part of *rest up to `separator` and moves *rest behind it; false when nothing is left.
  *
- * The rule is that of Python's str.split(separator): n separators give n + 1 parts, so "a  b" gives "a", "", "b",
- * "a " gives "a", "", and an empty text gives one empty part.
+ * The rule is that of Python's str.split(separator): n separators give n + 1 parts, so "a  b" gives "a", "",
+ * "b", "a " gives "a", "", and an empty text gives one empty part.
  *
  *     LeatStr rest = line, word;
  *     while (leat_str_split(&rest, ' ', &word))
  *         use(word);
  *
- * *rest is spent when its data is NULL; a view of an empty text must therefore have a data pointer, which every
- * LeatStr that Leat hands out has. */
+ * *rest is spent when its data is NULL; a view of an empty text must therefore have a data pointer, which
+ * every LeatStr that Leat hands out has. */
 static inline bool leat_str_split(LeatStr *rest, char separator, LeatStr *part);
 
-/* Takes the next line of *rest: ended by LF, CR or CRLF, which is not part of the line. An unterminated last line
- * counts, an empty text has no line (as Java's BufferedReader and Python's splitlines have it). */
+/* Takes the next line of *rest: ended by LF, CR or CRLF, which is not part of the line. An unterminated last
+ * line counts, an empty text has no line (as Java's BufferedReader and Python's splitlines have it). */
 static inline bool leat_str_next_line(LeatStr *rest, LeatStr *line);
 
 /* ---- implementation ---- */
 
 /* The first `byte` in [data, end), or end. */
-static inline const char *leat_str_find_byte_(const char *data, const char *end, char byte)
-{
+static inline const char *leat_str_find_byte_(const char *data, const char *end, char byte) {
 #ifdef __SSE2__
     const __m128i wanted = _mm_set1_epi8(byte);
     while (end - data >= 16) {
@@ -69,8 +66,7 @@ static inline const char *leat_str_find_byte_(const char *data, const char *end,
     return data;
 }
 
-static inline bool leat_str_split(LeatStr *rest, char separator, LeatStr *part)
-{
+static inline bool leat_str_split(LeatStr *rest, char separator, LeatStr *part) {
     if (!rest->data)
         return false;
     const char *end = rest->data + rest->size;
@@ -80,8 +76,7 @@ static inline bool leat_str_split(LeatStr *rest, char separator, LeatStr *part)
     return true;
 }
 
-static inline bool leat_str_next_line(LeatStr *rest, LeatStr *line)
-{
+static inline bool leat_str_next_line(LeatStr *rest, LeatStr *line) {
     if (rest->size == 0)
         return false;
     const char *end = rest->data + rest->size, *at = rest->data;

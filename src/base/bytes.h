@@ -1,7 +1,9 @@
-/* bytes.h - encoding to and decoding from bytes, for everything that meets the disk. Little-endian, unaligned.
+/* bytes.h - encoding to and decoding from bytes, for everything that meets the disk. Little-endian,
+ * unaligned.
  *
- * Writing appends to a Text (str.h). Reading goes through a Reader that never reads past its end: after the first
- * short read `failed` is set, every further read gives zero or an empty view, and the caller checks once at the end.
+ * Writing appends to a Text (str.h). Reading goes through a Reader that never reads past its end: after the
+ * first short read `failed` is set, every further read gives zero or an empty view, and the caller checks
+ * once at the end.
  */
 #ifndef LEAT_BASE_BYTES_H
 #define LEAT_BASE_BYTES_H
@@ -19,25 +21,29 @@ void bytes_put_str(Text *out, Str s);             /* varint size, bytes */
 
 typedef struct Reader {
     const char *data;
-    size_t      size;
-    size_t      offset; /* next byte to read */
-    bool        failed;
+    size_t size;
+    size_t offset; /* next byte to read */
+    bool failed;
 } Reader;
 
-static inline Reader reader_of(Str bytes) { return (Reader){bytes.data, bytes.size, 0, false}; }
-static inline bool reader_at_end(const Reader *r) { return r->offset == r->size || r->failed; }
-uint8_t  reader_u8(Reader *r);
+static inline Reader reader_of(Str bytes) {
+    return (Reader){bytes.data, bytes.size, 0, false};
+}
+static inline bool reader_at_end(const Reader *r) {
+    return r->offset == r->size || r->failed;
+}
+uint8_t reader_u8(Reader *r);
 uint16_t reader_u16(Reader *r);
 uint32_t reader_u32(Reader *r);
 uint64_t reader_u64(Reader *r);
-int64_t  reader_i64(Reader *r);
-double   reader_f64(Reader *r);
-uint64_t reader_varint(Reader *r);       /* a value over 64 bits or over 10 bytes sets `failed` */
-Str      reader_str(Reader *r);          /* as bytes_put_str wrote it; borrowed from the reader's bytes */
-Str      reader_bytes(Reader *r, size_t size);
+int64_t reader_i64(Reader *r);
+double reader_f64(Reader *r);
+uint64_t reader_varint(Reader *r); /* a value over 64 bits or over 10 bytes sets `failed` */
+Str reader_str(Reader *r);         /* as bytes_put_str wrote it; borrowed from the reader's bytes */
+Str reader_bytes(Reader *r, size_t size);
 
-/* CRC-32C (Castagnoli, as in iSCSI RFC 3720 B.4), by CPU instruction where there is one. `seed` is 0 or the CRC of
- * the bytes before. crc32c(0, "123456789") == 0xE3069283. */
+/* CRC-32C (Castagnoli, as in iSCSI RFC 3720 B.4), by CPU instruction where there is one. `seed` is 0 or the
+ * CRC of the bytes before. crc32c(0, "123456789") == 0xE3069283. */
 uint32_t crc32c(uint32_t seed, const void *data, size_t size);
 
 /* XXH3-64 with seed 0 of the bytes: the key hash of every stored key (D6). */

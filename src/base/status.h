@@ -15,11 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHECKED        __attribute__((warn_unused_result))
+#define CHECKED                                __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_index, first_index) __attribute__((format(printf, format_index, first_index)))
-#define LIKELY(x)      __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)    __builtin_expect(!!(x), 0)
-#define ARRAY_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define LIKELY(x)                              __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)                            __builtin_expect(!!(x), 0)
+#define ARRAY_COUNT(a)                         (sizeof(a) / sizeof((a)[0]))
 
 /* One value per decision a caller can take. */
 typedef enum Status {
@@ -40,8 +40,8 @@ enum { ERROR_MESSAGE_SIZE_MAX = 1024 };
 /* A value: zero-initialise with `Error err = {0}`. */
 typedef struct Error {
     Status status;
-    int    os_error; /* errno where the operating system refused, else 0 */
-    char   message[ERROR_MESSAGE_SIZE_MAX];
+    int os_error; /* errno where the operating system refused, else 0 */
+    char message[ERROR_MESSAGE_SIZE_MAX];
 } Error;
 
 /* Fills *err (when not NULL) and returns `status`. Long messages are cut at a character boundary. */
@@ -58,19 +58,19 @@ CHECKED Status error_context(Error *err, Status status, const char *format, ...)
 const char *status_name(Status status); /* "INVALID"; static text */
 
 /* Nothing to release. */
-#define TRY(expression)                                                                                      \
-    do {                                                                                                     \
-        Status try_status_ = (expression);                                                                   \
-        if (UNLIKELY(try_status_ != STATUS_OK))                                                              \
-            return try_status_;                                                                              \
+#define TRY(expression)                         \
+    do {                                        \
+        Status try_status_ = (expression);      \
+        if (UNLIKELY(try_status_ != STATUS_OK)) \
+            return try_status_;                 \
     } while (0)
 
 /* Something to release: the function has a `Status st` and one exit. */
-#define TRY_GOTO(label, expression)                                                                          \
-    do {                                                                                                     \
-        st = (expression);                                                                                   \
-        if (UNLIKELY(st != STATUS_OK))                                                                       \
-            goto label;                                                                                      \
+#define TRY_GOTO(label, expression)    \
+    do {                               \
+        st = (expression);             \
+        if (UNLIKELY(st != STATUS_OK)) \
+            goto label;                \
     } while (0)
 
 _Noreturn void assert_failed(const char *file, int line, const char *expression);
