@@ -1,11 +1,13 @@
 /* leat/row.h - rows as user functions see and make them.
  *
- * A row is one element of a stream: a value for every column of the stream's schema, key columns first. A LeatRow is a
- * look at one row of a chunk; a LeatOut takes the rows a function gives. Both are visible structs so that the calls
- * below are inline; their fields belong to Leat and may change between versions that are not binary compatible.
+ * A row is one element of a stream: a value for every column of the stream's schema, key columns first. A
+ * LeatRow is a look at one row of a chunk; a LeatOut takes the rows a function gives. Both are visible
+ * structs so that the calls below are inline; their fields belong to Leat and may change between versions
+ * that are not binary compatible.
  *
- *   - Columns count from 0. A wrong column or type is a mistake of the program: it ends with a message where the
- *     program was compiled without NDEBUG, and is undefined with NDEBUG (nothing is checked then, nothing is paid).
+ *   - Columns count from 0. A wrong column or type is a mistake of the program: it ends with a message where
+ * the program was compiled without NDEBUG, and is undefined with NDEBUG (nothing is checked then, nothing is
+ * paid).
  *   - What a row gives is valid until the function that got the row returns.
  *   - STRING and BINARY are the same to these calls. TIMESTAMP is int64 microseconds since 1970-01-01 UTC.
  *
@@ -37,43 +39,44 @@ typedef enum LeatType {
 
 /* One column of a chunk as functions see it. */
 typedef struct LeatColumn {
-    const void    *data;     /* int64_t[], double[], LeatStr[], packed bits for BOOLEAN, int32_t offsets[rows + 1] for
-                                ARRAY, NULL for STRUCT */
+    const void *data; /* int64_t[], double[], LeatStr[], packed bits for BOOLEAN, int32_t offsets[rows + 1]
+                         for ARRAY, NULL for STRUCT */
     const uint8_t *validity; /* packed bits, 1 = there is a value; NULL: no nulls */
-    uint32_t       row_mask; /* 0: one value stands for all rows; else UINT32_MAX */
-    LeatType       type;
-    uint32_t       child_count;         /* ARRAY: 1, STRUCT: its fields */
+    uint32_t row_mask;       /* 0: one value stands for all rows; else UINT32_MAX */
+    LeatType type;
+    uint32_t child_count; /* ARRAY: 1, STRUCT: its fields */
     const struct LeatColumn *children;
 } LeatColumn;
 
 typedef struct LeatRow {
     const LeatColumn *columns;
-    uint32_t          column_count;
-    uint32_t          index; /* of this row in the columns */
+    uint32_t column_count;
+    uint32_t index; /* of this row in the columns */
 } LeatRow;
 
-/* A whole chunk, for functions per chunk: `row_count` rows, at most LEAT_CHUNK_ROWS_MAX, every row selected. */
+/* A whole chunk, for functions per chunk: `row_count` rows, at most LEAT_CHUNK_ROWS_MAX, every row selected.
+ */
 typedef struct LeatChunk {
     const LeatColumn *columns;
-    uint32_t          column_count;
-    uint32_t          row_count;
+    uint32_t column_count;
+    uint32_t row_count;
 } LeatChunk;
 
 enum { LEAT_CHUNK_ROWS_MAX = 2048 };
 
 /* One column of the rows a function gives. */
 typedef struct LeatOutColumn {
-    void    *data; /* int64_t[], double[], LeatStr[], uint8_t[] (one byte a row) for BOOLEAN */
+    void *data;     /* int64_t[], double[], LeatStr[], uint8_t[] (one byte a row) for BOOLEAN */
     uint8_t *nulls; /* one byte a row, 1 = null */
     LeatType type;
 } LeatOutColumn;
 
 typedef struct LeatOut {
     LeatOutColumn *columns;
-    uint32_t       column_count;
-    uint32_t       row;       /* the row being written */
-    uint32_t       row_limit; /* rows that fit before a flush */
-    bool           has_nulls;
+    uint32_t column_count;
+    uint32_t row;       /* the row being written */
+    uint32_t row_limit; /* rows that fit before a flush */
+    bool has_nulls;
     /* Strings that begin in one of these ranges outlive the flush and are not copied. */
     uintptr_t stable_begin[2];
     uintptr_t stable_size[2];
@@ -82,20 +85,20 @@ typedef struct LeatOut {
 /* ---- reading a row ---- */
 static inline bool leat_row_is_null(const LeatRow *row, uint32_t column);
 /* Null reads as false, 0, 0.0 and the empty text. */
-static inline bool    leat_row_bool(const LeatRow *row, uint32_t column);
+static inline bool leat_row_bool(const LeatRow *row, uint32_t column);
 static inline int64_t leat_row_i64(const LeatRow *row, uint32_t column); /* BIGINT and TIMESTAMP */
-static inline double  leat_row_f64(const LeatRow *row, uint32_t column);
+static inline double leat_row_f64(const LeatRow *row, uint32_t column);
 static inline LeatStr leat_row_str(const LeatRow *row, uint32_t column); /* STRING and BINARY */
 
-/* ARRAY: how many elements, and a row of one column that looks at element `index`. STRUCT: a row whose columns are the
- * fields. Use them with the calls above: leat_row_i64(&element, 0). */
+/* ARRAY: how many elements, and a row of one column that looks at element `index`. STRUCT: a row whose
+ * columns are the fields. Use them with the calls above: leat_row_i64(&element, 0). */
 LEAT_API uint32_t leat_row_array_count(const LeatRow *row, uint32_t column);
-LEAT_API LeatRow  leat_row_array_at(const LeatRow *row, uint32_t column, uint32_t index);
-LEAT_API LeatRow  leat_row_struct(const LeatRow *row, uint32_t column);
+LEAT_API LeatRow leat_row_array_at(const LeatRow *row, uint32_t column, uint32_t index);
+LEAT_API LeatRow leat_row_struct(const LeatRow *row, uint32_t column);
 
 /* ---- giving rows ---- */
-/* Sets a column of the row being written. A column that is not set is false, 0, 0.0 or empty. Strings that are views of
- * the input row are not copied; others are, so a local buffer may be given. */
+/* Sets a column of the row being written. A column that is not set is false, 0, 0.0 or empty. Strings that
+ * are views of the input row are not copied; others are, so a local buffer may be given. */
 static inline void leat_out_bool(LeatOut *out, uint32_t column, bool value);
 static inline void leat_out_i64(LeatOut *out, uint32_t column, int64_t value);
 static inline void leat_out_f64(LeatOut *out, uint32_t column, double value);
@@ -104,14 +107,14 @@ static inline void leat_out_null(LeatOut *out, uint32_t column);
 /* The row is complete; the next one begins. */
 static inline void leat_out_emit(LeatOut *out);
 
-/* For functions per chunk: where the next rows' values go, at least `row_count` (at most LEAT_CHUNK_ROWS_MAX) of them;
- * then leat_out_emit_rows says that they are there. Strings written this way must be views of the input chunk or come
- * from leat_out_keep. */
-LEAT_API void     leat_out_reserve(LeatOut *out, uint32_t row_count);
+/* For functions per chunk: where the next rows' values go, at least `row_count` (at most LEAT_CHUNK_ROWS_MAX)
+ * of them; then leat_out_emit_rows says that they are there. Strings written this way must be views of the
+ * input chunk or come from leat_out_keep. */
+LEAT_API void leat_out_reserve(LeatOut *out, uint32_t row_count);
 static inline int64_t *leat_out_i64s(LeatOut *out, uint32_t column);
-static inline double  *leat_out_f64s(LeatOut *out, uint32_t column);
+static inline double *leat_out_f64s(LeatOut *out, uint32_t column);
 static inline LeatStr *leat_out_strs(LeatOut *out, uint32_t column);
-static inline void     leat_out_emit_rows(LeatOut *out, uint32_t row_count);
+static inline void leat_out_emit_rows(LeatOut *out, uint32_t row_count);
 /* A copy of the bytes that lives until the rows are taken. */
 LEAT_API LeatStr leat_out_keep(LeatOut *out, LeatStr bytes);
 
@@ -121,76 +124,68 @@ LEAT_API void leat_misuse_(const char *function, uint32_t column, uint32_t colum
     __attribute__((noreturn));
 
 #ifndef NDEBUG
-#define LEAT_CHECK_(holds, function, column, count, type)                                                    \
+#define LEAT_CHECK_(holds, function, column, count, type) \
     ((holds) ? (void)0 : leat_misuse_(function, column, count, (int)(type)))
 #else
 #define LEAT_CHECK_(holds, function, column, count, type) ((void)0)
 #endif
-#define LEAT_CHECK_ROW_(function, wanted)                                                                    \
-    LEAT_CHECK_(column < row->column_count && (wanted), function, column, row->column_count,                 \
+#define LEAT_CHECK_ROW_(function, wanted)                                                    \
+    LEAT_CHECK_(column < row->column_count && (wanted), function, column, row->column_count, \
                 column < row->column_count ? row->columns[column].type : LEAT_STRUCT)
-#define LEAT_CHECK_OUT_(function, wanted)                                                                    \
-    LEAT_CHECK_(column < out->column_count && (wanted), function, column, out->column_count,                 \
+#define LEAT_CHECK_OUT_(function, wanted)                                                    \
+    LEAT_CHECK_(column < out->column_count && (wanted), function, column, out->column_count, \
                 column < out->column_count ? out->columns[column].type : LEAT_STRUCT)
-#define LEAT_COLUMN_TYPE_IS_(holder, a, b) ((holder)->columns[column].type == (a) || (holder)->columns[column].type == (b))
+#define LEAT_COLUMN_TYPE_IS_(holder, a, b) \
+    ((holder)->columns[column].type == (a) || (holder)->columns[column].type == (b))
 
-static inline bool leat_row_is_null(const LeatRow *row, uint32_t column)
-{
+static inline bool leat_row_is_null(const LeatRow *row, uint32_t column) {
     LEAT_CHECK_ROW_("leat_row_is_null", true);
     const LeatColumn *c = &row->columns[column];
-    uint32_t          i = row->index & c->row_mask;
+    uint32_t i = row->index & c->row_mask;
     return c->validity && !(c->validity[i >> 3] >> (i & 7) & 1);
 }
 
-static inline bool leat_row_bool(const LeatRow *row, uint32_t column)
-{
+static inline bool leat_row_bool(const LeatRow *row, uint32_t column) {
     LEAT_CHECK_ROW_("leat_row_bool", LEAT_COLUMN_TYPE_IS_(row, LEAT_BOOLEAN, LEAT_BOOLEAN));
     const LeatColumn *c = &row->columns[column];
-    uint32_t          i = row->index & c->row_mask;
+    uint32_t i = row->index & c->row_mask;
     return ((const uint8_t *)c->data)[i >> 3] >> (i & 7) & 1;
 }
 
-static inline int64_t leat_row_i64(const LeatRow *row, uint32_t column)
-{
+static inline int64_t leat_row_i64(const LeatRow *row, uint32_t column) {
     LEAT_CHECK_ROW_("leat_row_i64", LEAT_COLUMN_TYPE_IS_(row, LEAT_BIGINT, LEAT_TIMESTAMP));
     const LeatColumn *c = &row->columns[column];
     return ((const int64_t *)c->data)[row->index & c->row_mask];
 }
 
-static inline double leat_row_f64(const LeatRow *row, uint32_t column)
-{
+static inline double leat_row_f64(const LeatRow *row, uint32_t column) {
     LEAT_CHECK_ROW_("leat_row_f64", LEAT_COLUMN_TYPE_IS_(row, LEAT_DOUBLE, LEAT_DOUBLE));
     const LeatColumn *c = &row->columns[column];
     return ((const double *)c->data)[row->index & c->row_mask];
 }
 
-static inline LeatStr leat_row_str(const LeatRow *row, uint32_t column)
-{
+static inline LeatStr leat_row_str(const LeatRow *row, uint32_t column) {
     LEAT_CHECK_ROW_("leat_row_str", LEAT_COLUMN_TYPE_IS_(row, LEAT_STRING, LEAT_BINARY));
     const LeatColumn *c = &row->columns[column];
     return ((const LeatStr *)c->data)[row->index & c->row_mask];
 }
 
-static inline void leat_out_bool(LeatOut *out, uint32_t column, bool value)
-{
+static inline void leat_out_bool(LeatOut *out, uint32_t column, bool value) {
     LEAT_CHECK_OUT_("leat_out_bool", LEAT_COLUMN_TYPE_IS_(out, LEAT_BOOLEAN, LEAT_BOOLEAN));
     ((uint8_t *)out->columns[column].data)[out->row] = value;
 }
 
-static inline void leat_out_i64(LeatOut *out, uint32_t column, int64_t value)
-{
+static inline void leat_out_i64(LeatOut *out, uint32_t column, int64_t value) {
     LEAT_CHECK_OUT_("leat_out_i64", LEAT_COLUMN_TYPE_IS_(out, LEAT_BIGINT, LEAT_TIMESTAMP));
     ((int64_t *)out->columns[column].data)[out->row] = value;
 }
 
-static inline void leat_out_f64(LeatOut *out, uint32_t column, double value)
-{
+static inline void leat_out_f64(LeatOut *out, uint32_t column, double value) {
     LEAT_CHECK_OUT_("leat_out_f64", LEAT_COLUMN_TYPE_IS_(out, LEAT_DOUBLE, LEAT_DOUBLE));
     ((double *)out->columns[column].data)[out->row] = value;
 }
 
-static inline void leat_out_str(LeatOut *out, uint32_t column, LeatStr value)
-{
+static inline void leat_out_str(LeatOut *out, uint32_t column, LeatStr value) {
     LEAT_CHECK_OUT_("leat_out_str", LEAT_COLUMN_TYPE_IS_(out, LEAT_STRING, LEAT_BINARY));
     uintptr_t at = (uintptr_t)value.data;
     if (at - out->stable_begin[0] >= out->stable_size[0] && at - out->stable_begin[1] >= out->stable_size[1])
@@ -198,39 +193,33 @@ static inline void leat_out_str(LeatOut *out, uint32_t column, LeatStr value)
     ((LeatStr *)out->columns[column].data)[out->row] = value;
 }
 
-static inline void leat_out_null(LeatOut *out, uint32_t column)
-{
+static inline void leat_out_null(LeatOut *out, uint32_t column) {
     LEAT_CHECK_OUT_("leat_out_null", true);
     out->columns[column].nulls[out->row] = 1;
     out->has_nulls = true;
 }
 
-static inline void leat_out_emit(LeatOut *out)
-{
+static inline void leat_out_emit(LeatOut *out) {
     if (++out->row == out->row_limit)
         leat_out_flush_(out);
 }
 
-static inline int64_t *leat_out_i64s(LeatOut *out, uint32_t column)
-{
+static inline int64_t *leat_out_i64s(LeatOut *out, uint32_t column) {
     LEAT_CHECK_OUT_("leat_out_i64s", LEAT_COLUMN_TYPE_IS_(out, LEAT_BIGINT, LEAT_TIMESTAMP));
     return (int64_t *)out->columns[column].data + out->row;
 }
 
-static inline double *leat_out_f64s(LeatOut *out, uint32_t column)
-{
+static inline double *leat_out_f64s(LeatOut *out, uint32_t column) {
     LEAT_CHECK_OUT_("leat_out_f64s", LEAT_COLUMN_TYPE_IS_(out, LEAT_DOUBLE, LEAT_DOUBLE));
     return (double *)out->columns[column].data + out->row;
 }
 
-static inline LeatStr *leat_out_strs(LeatOut *out, uint32_t column)
-{
+static inline LeatStr *leat_out_strs(LeatOut *out, uint32_t column) {
     LEAT_CHECK_OUT_("leat_out_strs", LEAT_COLUMN_TYPE_IS_(out, LEAT_STRING, LEAT_BINARY));
     return (LeatStr *)out->columns[column].data + out->row;
 }
 
-static inline void leat_out_emit_rows(LeatOut *out, uint32_t row_count)
-{
+static inline void leat_out_emit_rows(LeatOut *out, uint32_t row_count) {
     out->row += row_count;
     if (out->row == out->row_limit)
         leat_out_flush_(out);

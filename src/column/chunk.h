@@ -1,13 +1,20 @@
 /* chunk.h - columns of up to CHUNK_ROWS_MAX rows: what flows between operators.
  *
- * A Chunk is a value: column vectors, an optional selection, and where it comes from. Most chunks are *scratch*: their
- * arrays belong to the operator that pushes them and are borrowed for the length of the push. Who wants to keep one
- * asks for a SharedChunk, which is refcounted, immutable, and holds only what is selected.
+ * A Chunk is a value: column vectors, an optional selection, and where it comes from. Most chunks are
+ * *scratch*: their arrays belong to the operator that pushes them and are borrowed for the length of the
+ * push. Who wants to keep one asks for a SharedChunk, which is refcounted, immutable, and holds only what is
+ * selected.
  *
  *   I1  row_count <= CHUNK_ROWS_MAX; selection is strictly ascending and below row_count.
  *   I2  Rows of one (split, sequence) come in the order of their source; sequences of a split ascend.
  *   I3  Views of a column point into its own `buffers`; every buffer has the slack of buffer.h.
- *   I4  A SharedChunk has no selection and pins at most twice the string bytes it refers to (plus 4 KiB a column).
+ *   I4  A SharedChunk has no selection and pins at most twice the string bytes it refers to (plus 4 KiB a
+ * column). I5  The data behind a null is false, 0, 0.0, the empty view, an empty range of an ARRAY; the
+ * fields of a null STRUCT are null.
+ *
+ * Memory   of shared chunks: charged to the budget given, NO_MEMORY changes nothing. Schemas and types are
+ * borrowed and outlive every chunk. Threads  a shared chunk may be read, retained and released from any;
+ * scratch belongs to one.
  */
 #ifndef LEAT_COLUMN_CHUNK_H
 #define LEAT_COLUMN_CHUNK_H
@@ -19,26 +26,30 @@
 enum { CHUNK_ROWS_MAX = LEAT_CHUNK_ROWS_MAX };
 
 typedef struct Column {
-    const Type    *type;
-    const void    *data;        /* int64_t[], double[], View[], packed bits (BOOLEAN), int32_t offsets[rows + 1] (ARRAY) */
-    const uint8_t *validity;    /* packed bits; NULL: no nulls */
-    bool           is_constant; /* data and validity hold one row that stands for all; never for ARRAY and STRUCT */
-    uint32_t       buffer_count;
-    Buffer *const *buffers;     /* what views of this column point into; borrowed */
-    const struct Column *children; /* ARRAY: the elements (offsets index them), STRUCT: the fields, row by row */
+    const Type *type;
+    const void
+        *data; /* int64_t[], double[], View[], packed bits (BOOLEAN), int32_t offsets[rows + 1] (ARRAY) */
+    const uint8_t *validity; /* packed bits; NULL: no nulls */
+    bool is_constant; /* data and validity hold one row that stands for all; never for ARRAY and STRUCT */
+    uint32_t buffer_count;
+    Buffer *const *buffers; /* what views of this column point into; borrowed */
+    const struct Column
+        *children; /* ARRAY: the elements (offsets index them), STRUCT: the fields, row by row */
 } Column;
 
 typedef struct Chunk {
     const Schema *schema;
     const Column *columns;
-    uint32_t      row_count;      /* physical rows */
-    uint32_t      selected_count; /* rows that count: row_count when selection is NULL */
-    const uint16_t *selection;    /* indices of the rows that count, or NULL: all */
-    uint64_t      split;          /* which part of the batch's input, in output order (D2) */
-    uint64_t      sequence;       /* position within the split */
+    uint32_t row_count;        /* physical rows */
+    uint32_t selected_count;   /* rows that count: row_count when selection is NULL */
+    const uint16_t *selection; /* indices of the rows that count, or NULL: all */
+    uint64_t split;            /* which part of the batch's input, in output order (D2) */
+    uint64_t sequence;         /* position within the split */
 } Chunk;
 
-static inline uint32_t chunk_row(const Chunk *chunk, uint32_t i) { return chunk->selection ? chunk->selection[i] : i; }
+static inline uint32_t chunk_row(const Chunk *chunk, uint32_t i) {
+    return chunk->selection ? chunk->selection[i] : i;
+}
 static inline bool column_is_null(const Column *column, uint32_t row) {
     uint32_t i = column->is_constant ? 0 : row;
     return column->validity && !(column->validity[i >> 3] >> (i & 7) & 1);
@@ -50,21 +61,24 @@ static inline double column_f64(const Column *column, uint32_t row) {
     return ((const double *)column->data)[column->is_constant ? 0 : row];
 }
 bool column_bool(const Column *column, uint32_t row);
-Str  column_str(const Column *column, uint32_t row); /* borrows from the column's data or buffers */
+Str column_str(const Column *column, uint32_t row); /* borrows from the column's data or buffers */
+/* As Python shows it (literal.h): 'hello', 3, None, [1, 2], Row(x=1.0, y=2.0). */
+void column_format(const Column *column, uint32_t row, Text *out);
 
 typedef struct SharedChunk SharedChunk;
 
-/* The selected rows of `in`, kept: fixed-size data is copied, constants stay constant, string buffers are shared when at
- * least half of their bytes are referenced and copied else. The caller owns *out.  NO_MEMORY. */
+/* The selected rows of `in`, kept: fixed-size data is copied, constants stay constant, string buffers are
+ * shared when at least half of their bytes are referenced and copied else. The caller owns *out.  NO_MEMORY.
+ */
 CHECKED Status chunk_share(const Chunk *in, Budget *budget, const char *who, SharedChunk **out, Error *err);
 SharedChunk *shared_chunk_retain(SharedChunk *shared);
-void         shared_chunk_release(SharedChunk *shared); /* NULL is allowed */
+void shared_chunk_release(SharedChunk *shared); /* NULL is allowed */
 const Chunk *shared_chunk_view(const SharedChunk *shared);
-size_t       shared_chunk_size_bytes(const SharedChunk *shared); /* what it is charged */
+size_t shared_chunk_size_bytes(const SharedChunk *shared); /* what it is charged */
 
-/* Checks I1-I3, for tests and ASSERTs of debug builds: aborts with a message. */
+/* Checks I1, I3, I5 and the types, for tests and ASSERTs of debug builds: aborts with a message. */
 void chunk_verify(const Chunk *chunk);
-/* Rows as text, one a line, for the debugger and for messages of tests. */
+/* The selected rows as text, one a line, "('hello', 3)", for the debugger and for messages of tests. */
 void chunk_format(const Chunk *chunk, Text *out);
 
 #endif

@@ -1,6 +1,6 @@
-/* view.h - string views as Apache Arrow lays them out (D1): 16 bytes, up to 12 inline, else a 4-byte prefix, the index
- * of a buffer and an offset into it. Unused inline bytes are zero, so two short views are equal exactly when their 16
- * bytes are. */
+/* view.h - string views as Apache Arrow lays them out (D1): 16 bytes, up to 12 inline, else a 4-byte prefix,
+ * the index of a buffer and an offset into it. Unused inline bytes are zero, so two short views are equal
+ * exactly when their 16 bytes are. */
 #ifndef LEAT_COLUMN_VIEW_H
 #define LEAT_COLUMN_VIEW_H
 
@@ -13,7 +13,7 @@ typedef struct View {
     union {
         char inlined[VIEW_INLINE_MAX];
         struct {
-            char     prefix[4];
+            char prefix[4];
             uint32_t buffer; /* index into the column's buffers */
             uint32_t offset;
         };
@@ -24,7 +24,8 @@ _Static_assert(sizeof(View) == 16, "Arrow's variable-size binary view");
 
 /* Bytes of a view. `bases[i]` is where buffer i begins. The result borrows from *view when it is short. */
 static inline Str view_str(const View *view, const char *const *bases) {
-    return (Str){view->size <= VIEW_INLINE_MAX ? view->inlined : bases[view->buffer] + view->offset, view->size};
+    return (Str){view->size <= VIEW_INLINE_MAX ? view->inlined : bases[view->buffer] + view->offset,
+                 view->size};
 }
 
 /* A view of bytes that stand at `offset` in buffer `buffer`. */

@@ -6,14 +6,14 @@
 
 typedef struct BatchPartition {
     SharedChunk **chunks; /* in order */
-    uint32_t      chunk_count, chunk_capacity;
+    uint32_t chunk_count, chunk_capacity;
 } BatchPartition;
 
 typedef struct BatchData {
-    const Schema   *schema;
+    const Schema *schema;
     BatchPartition *partitions; /* in output order: splits of the input, or ranges of the key hash */
-    uint32_t        partition_count;
-    uint64_t        row_count; /* of all rows that arrived, also those that a row limit did not keep */
+    uint32_t partition_count;
+    uint64_t row_count; /* of all rows that arrived, also those that a row limit did not keep */
 } BatchData;
 
 #endif

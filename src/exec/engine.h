@@ -1,19 +1,19 @@
 /* engine.h - runs batches of a plan: pipelines of operators over column chunks, keyed state, worker pool.
  *
- * A plan is compiled once per start; every batch runs the same pipelines. The engine knows nothing of offsets, logs or
- * clocks: it is given the splits of every source and the batch time, and leaves behind what each output takes and what
- * changed in the state.
+ * A plan is compiled once per start; every batch runs the same pipelines. The engine knows nothing of
+ * offsets, logs or clocks: it is given the splits of every source and the batch time, and leaves behind what
+ * each output takes and what changed in the state.
  *
- *   E1  Between engine_run and engine_keep or engine_rollback the state holds the batch's changes as undoable; outputs stay
- *       readable until then.
- *   E2  Results do not depend on the number of workers, nor on how chunks were cut (D2): where order shows, rows are folded
- *       per split in row order and partial results merged in split order.
- *   E3  Output rows of a keyed operator are ordered by key hash; partitions are ranges of it.
- *   E4  A source without a batch (has_batch false) gives none to what depends on it; a union of which one side has none is
- *       an error (INVALID, naming the call); a stateful operator runs over its old state, unless it never had any state.
+ *   E1  Between engine_run and engine_keep or engine_rollback the state holds the batch's changes as
+ * undoable; outputs stay readable until then. E2  Results do not depend on the number of workers, nor on how
+ * chunks were cut (D2): where order shows, rows are folded per split in row order and partial results merged
+ * in split order. E3  Output rows of a keyed operator are ordered by key hash; partitions are ranges of it.
+ *   E4  A source without a batch (has_batch false) gives none to what depends on it; a union of which one
+ * side has none is an error (INVALID, naming the call); a stateful operator runs over its old state, unless
+ * it never had any state.
  *
- * Memory   chunks and partial results are charged to budget_in_flight, state to budget_state. NO_MEMORY names the operator.
- * Threads  one owner (the driver); workers inside.
+ * Memory   chunks and partial results are charged to budget_in_flight, state to budget_state. NO_MEMORY names
+ * the operator. Threads  one owner (the driver); workers inside.
  */
 #ifndef LEAT_EXEC_ENGINE_H
 #define LEAT_EXEC_ENGINE_H
@@ -27,23 +27,23 @@
 typedef struct Engine Engine;
 
 typedef struct EngineOptions {
-    Env     *env;
+    Env *env;
     uint32_t worker_count;    /* >= 1; may differ at every start */
     uint32_t partition_count; /* of keyed state and results, 1..256; fixed by the checkpoint */
-    Budget  *budget_in_flight, *budget_state;
+    Budget *budget_in_flight, *budget_state;
     /* For hostile runs; 0 in production. */
-    uint32_t chunk_rows_max;  /* rows per chunk that scans and builders give; 0: CHUNK_ROWS_MAX */
-    bool     constant_hash;   /* every key has the same hash */
+    uint32_t chunk_rows_max; /* rows per chunk that scans and builders give; 0: CHUNK_ROWS_MAX */
+    bool constant_hash;      /* every key has the same hash */
 } EngineOptions;
 
-/* `plan` is finished and outlives the engine. Opens per-worker instances (function hooks `open` are called here, on the
- * caller's thread). The caller owns *out.  NO_MEMORY, INVALID (an open hook gave NULL). */
+/* `plan` is finished and outlives the engine. Opens per-worker instances (function hooks `open` are called
+ * here, on the caller's thread). The caller owns *out.  NO_MEMORY, INVALID (an open hook gave NULL). */
 CHECKED Status engine_create(const Plan *plan, EngineOptions options, Engine **out, Error *err);
-void           engine_destroy(Engine *engine); /* NULL is allowed */
+void engine_destroy(Engine *engine); /* NULL is allowed */
 
 /* What one source gives in this batch. */
 typedef struct EngineInput {
-    bool      has_batch;
+    bool has_batch;
     SplitList splits;
 } EngineInput;
 
@@ -53,13 +53,13 @@ typedef struct EngineStats {
     uint64_t state_keys, state_bytes;
 } EngineStats;
 
-/* Runs one batch. inputs[i] belongs to the plan's i-th source node, in node order. On failure the state is as before (as if
- * rolled back) and no output is readable.  INVALID (E4), NO_MEMORY, and what sources report. */
+/* Runs one batch. inputs[i] belongs to the plan's i-th source node, in node order. On failure the state is as
+ * before (as if rolled back) and no output is readable.  INVALID (E4), NO_MEMORY, and what sources report. */
 CHECKED Status engine_run(Engine *engine, const EngineInput *inputs, int64_t batch_time_ms, Error *err);
 
 /* What the plan's i-th output node takes; NULL: it has no batch (E4). Borrowed until keep or rollback. */
 const BatchData *engine_output(const Engine *engine, uint32_t output_index);
-EngineStats      engine_stats(const Engine *engine); /* of the last batch; state: now */
+EngineStats engine_stats(const Engine *engine); /* of the last batch; state: now */
 
 bool engine_is_changed(const Engine *engine); /* did the batch change state? */
 /* Appends the changes of all stateful operators: the DELTA frame's payload. */
@@ -67,11 +67,14 @@ void engine_delta(const Engine *engine, Text *out);
 void engine_keep(Engine *engine);
 void engine_rollback(Engine *engine);
 
-/* Recovery: applies a DELTA of a batch that is not run again. CORRUPT; an operator that the plan does not have: INVALID. */
+/* Recovery: applies a DELTA of a batch that is not run again. CORRUPT; an operator that the plan does not
+ * have: INVALID. */
 CHECKED Status engine_apply_delta(Engine *engine, Str delta, Error *err);
 
 /* Snapshots: one section per stateful operator and partition, named "state/<operator id>/<partition>". */
-CHECKED Status engine_save(Engine *engine, Status (*begin_section)(void *self, Str name, Error *err), StateSink sink, Error *err);
-CHECKED Status engine_load_section(Engine *engine, Str name, StateFeed feed, Error *err); /* a name that it does not know: INVALID */
+CHECKED Status engine_save(Engine *engine, Status (*begin_section)(void *self, Str name, Error *err),
+                           StateSink sink, Error *err);
+CHECKED Status engine_load_section(Engine *engine, Str name, StateFeed feed,
+                                   Error *err); /* a name that it does not know: INVALID */
 
 #endif

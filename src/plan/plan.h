@@ -3,9 +3,9 @@
  * Doors (DStreams now) build a plan; exec runs it; the driver compares its stateful parts with a checkpoint.
  *
  *   P1  A node's inputs have lower indices: the nodes are in topological order.
- *   P2  Operator ids (D7) are unique: sources, stateful operators and outputs have one; adding a stateless node never
- *       changes another's id. An id is the user's name if there is one, else kind '#' ordinal among that kind.
- *   P3  A plan does not change once plan_finish has returned.
+ *   P2  Operator ids (D7) are unique: sources, stateful operators and outputs have one; adding a stateless
+ * node never changes another's id. An id is the user's name if there is one, else kind '#' ordinal among that
+ * kind. P3  A plan does not change once plan_finish has returned.
  *
  * Memory  everything in the plan's arena.  Threads  one owner until finished, then read by all.
  */
@@ -17,9 +17,9 @@
 
 typedef enum PlanKind {
     PLAN_SOURCE,
-    PLAN_MAP,           /* function: record, chunk, pair_with_i64 */
-    PLAN_FLAT_MAP,      /* function: record, chunk, split */
-    PLAN_FILTER,        /* function: predicate, contains */
+    PLAN_MAP,      /* function: record, chunk, pair_with_i64 */
+    PLAN_FLAT_MAP, /* function: record, chunk, split */
+    PLAN_FILTER,   /* function: predicate, contains */
     PLAN_UNION,
     PLAN_AGGREGATE,     /* function: reduce, sum, min, max, concat; by key when schema.key_count > 0 */
     PLAN_COUNT,         /* one row, also for an empty batch */
@@ -29,65 +29,69 @@ typedef enum PlanKind {
 
 typedef struct PlanNode PlanNode;
 struct PlanNode {
-    PlanKind    kind;
-    uint32_t    index; /* in plan->nodes */
-    const char *call;  /* the public call that made it, for messages: "leat_reduce_by_key" */
-    const char *id;    /* P2; NULL where the kind has none */
-    const char *name;  /* the user's, or NULL */
-    /* What it gives; of an output: what it takes. PLAN_AGGREGATE by key and PLAN_KEYED_PROCESS: key columns first. */
+    PlanKind kind;
+    uint32_t index;   /* in plan->nodes */
+    const char *call; /* the public call that made it, for messages: "leat_reduce_by_key" */
+    const char *id;   /* P2; NULL where the kind has none */
+    const char *name; /* the user's, or NULL */
+    /* What it gives; of an output: what it takes. PLAN_AGGREGATE by key and PLAN_KEYED_PROCESS: key columns
+     * first. */
     const Schema *schema;
-    PlanNode    **inputs;
-    uint32_t      input_count;
-    LeatFunction  function; /* texts copied into the arena; unused kinds: zero */
+    PlanNode **inputs;
+    uint32_t input_count;
+    LeatFunction function; /* texts copied into the arena; unused kinds: zero */
 
     /* PLAN_SOURCE */
-    void       *source;      /* Source of stream/source.h; the plan does not look inside */
+    void *source;            /* Source of stream/source.h; the plan does not look inside */
     const char *source_kind; /* "socket" */
-    bool        is_text;     /* gives bytes that are decoded as lines: `schema` is one STRING column */
+    bool is_text;            /* gives bytes that are decoded as lines: `schema` is one STRING column */
 
     /* PLAN_KEYED_PROCESS */
     const Schema *state_schema;
 
     /* PLAN_OUTPUT */
-    void    *output;    /* Output of stream/output.h */
+    void *output;       /* Output of stream/output.h */
     uint64_t row_limit; /* it looks at no more than the first so many rows; 0: all */
 
     /* Set by plan_finish */
     uint32_t consumer_count;
-    bool     is_fused;        /* a PLAN_FLAT_MAP by a one-byte leat_split directly behind a text source that has no other
-                                 consumer: decoded by the source's scan, no operator of its own */
+    bool is_fused; /* a PLAN_FLAT_MAP by a one-byte leat_split directly behind a text source that has no other
+                      consumer: decoded by the source's scan, no operator of its own */
 };
 
 typedef struct Plan {
-    Arena     *arena;
+    Arena *arena;
     PlanNode **nodes;
-    uint32_t   node_count, node_capacity;
-    bool       is_finished;
+    uint32_t node_count, node_capacity;
+    bool is_finished;
 } Plan;
 
 Plan *plan_create(void);
-void  plan_destroy(Plan *plan); /* NULL is allowed */
+void plan_destroy(Plan *plan); /* NULL is allowed */
 
 /* A node of `kind` with its inputs, zero else; the caller fills in the rest. `call`: static text. */
-PlanNode *plan_add(Plan *plan, PlanKind kind, const char *call, PlanNode *const *inputs, uint32_t input_count);
+PlanNode *plan_add(Plan *plan, PlanKind kind, const char *call, PlanNode *const *inputs,
+                   uint32_t input_count);
 
-/* Gives ids, counts consumers, drops what no output needs (unused nodes are left out of `nodes`), fuses. INVALID: no output
+/* Gives ids, counts consumers, drops what no output needs (unused nodes are left out of `nodes`), fuses.
+ * INVALID: no output
  * ("leat_start: no output was registered, so there is nothing to execute"), two operators of one name. */
 CHECKED Status plan_finish(Plan *plan, Error *err);
 
-/* Do user functions or the aggregate depend on the order of rows (D2)? Exact and commutative ones (sum, min, max of BIGINT,
- * BOOLEAN, TIMESTAMP; count) do not. */
+/* Do user functions or the aggregate depend on the order of rows (D2)? Exact and commutative ones (sum, min,
+ * max of BIGINT, BOOLEAN, TIMESTAMP; count) do not. */
 bool plan_is_order_sensitive(const PlanNode *aggregate);
 bool plan_is_stateful(const PlanNode *node);
 
 /* One line per node, inputs by number: for EXPLAIN, for messages, for the debugger. */
 void plan_format(const Plan *plan, Text *out);
 
-/* What a checkpoint must agree on, as text: a line per source, stateful operator and output with its id, kind, schemas and
- * version. plan_compare: OK when `saved` (such a text) can go on with this plan; INVALID names the first difference, e.g.
- * "operator 'update_state_by_key#0': its state was (total BIGINT), the program now says (total DOUBLE)". Outputs and
- * sources may be added; a stateful operator or source of the checkpoint that the program lacks is a difference. */
-void           plan_identity(const Plan *plan, Text *out);
+/* What a checkpoint must agree on, as text: a line per source, stateful operator and output with its id,
+ * kind, schemas and version. plan_compare: OK when `saved` (such a text) can go on with this plan; INVALID
+ * names the first difference, e.g. "operator 'update_state_by_key#0': its state was (total BIGINT), the
+ * program now says (total DOUBLE)". Outputs and sources may be added; a stateful operator or source of the
+ * checkpoint that the program lacks is a difference. */
+void plan_identity(const Plan *plan, Text *out);
 CHECKED Status plan_compare(const Plan *plan, Str saved, Error *err);
 
 #endif

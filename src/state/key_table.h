@@ -1,15 +1,16 @@
 /* key_table.h - the hash table under all keyed work: partial aggregates, groups of a batch, state.
  *
- * A map from key bytes (canonical, codec.h) with their hash to one 64-bit value: a number, or a pointer that the owner of
- * the table understands. Open addressing with linear probing; a key's home slot is given by the top bits of its hash;
- * 32-byte slots; keys of up to 12 bytes stand in the slot, longer ones in the table's arena. Measured constants: load at
- * most 1/2 while it grows by inserts, huge pages from 2 MiB, a prefetch distance of 32 in the batched calls.
+ * A map from key bytes (canonical, codec.h) with their hash to one 64-bit value: a number, or a pointer that
+ * the owner of the table understands. Open addressing with linear probing; a key's home slot is given by the
+ * top bits of its hash; 32-byte slots; keys of up to 12 bytes stand in the slot, longer ones in the table's
+ * arena. Measured constants: load at most 1/2 while it grows by inserts, huge pages from 2 MiB, a prefetch
+ * distance of 32 in the batched calls.
  *
  *   I1  A key stands at or behind its home slot, and no slot between the two is empty.
- *   I2  After key_table_order() slots ascend by (hash, size, key bytes): iteration order is the same for the same
- *       contents, whatever the order of inserts was; a range of hashes is a contiguous range of slots.
- *   I3  Inserts keep the slots where they are until the table grows (key_table_reserve avoids that).
- *   I4  The last slot is empty: a probe needs no wrap-around.
+ *   I2  After key_table_order() slots ascend by (hash, size, key bytes): iteration order is the same for the
+ * same contents, whatever the order of inserts was; a range of hashes is a contiguous range of slots. I3
+ * Inserts keep the slots where they are until the table grows (key_table_reserve avoids that). I4  The last
+ * slot is empty: a probe needs no wrap-around.
  *
  * A bad hash (every key the same) costs time, never a wrong answer.
  *
@@ -28,14 +29,14 @@ typedef struct Key {
     union {
         char inlined[VIEW_INLINE_MAX];
         struct {
-            char        prefix[4];
+            char prefix[4];
             const char *data;
         } __attribute__((packed));
     };
 } Key;
 
 typedef struct KeySlot {
-    Key      key;
+    Key key;
     uint64_t hash; /* KEY_SLOT_EMPTY: no key here */
     uint64_t value;
 } KeySlot;
@@ -48,16 +49,16 @@ _Static_assert(sizeof(KeySlot) == 32, "measured: two slots a cache line");
 typedef struct KeyTable KeyTable;
 
 typedef struct KeyTableOptions {
-    uint64_t    capacity; /* keys expected: room for them without growing; 0: small */
-    Budget     *budget;   /* borrowed; may be NULL */
-    const char *who;      /* static text for refusals */
+    uint64_t capacity; /* keys expected: room for them without growing; 0: small */
+    Budget *budget;    /* borrowed; may be NULL */
+    const char *who;   /* static text for refusals */
 } KeyTableOptions;
 
 /* The caller owns *out.  NO_MEMORY. */
 CHECKED Status key_table_create(KeyTableOptions options, KeyTable **out, Error *err);
-void           key_table_destroy(KeyTable *table); /* NULL is allowed */
+void key_table_destroy(KeyTable *table); /* NULL is allowed */
 /* No keys; memory kept up to what the last contents needed. */
-void           key_table_clear(KeyTable *table);
+void key_table_clear(KeyTable *table);
 CHECKED Status key_table_reserve(KeyTable *table, uint64_t key_count, Error *err);
 
 uint64_t key_table_count(const KeyTable *table);
@@ -75,23 +76,25 @@ uint64_t key_hash(const Key *key);
 /* NULL: no such key. The slot is borrowed until the table grows, is ordered, cleared or removed from. */
 KeySlot *key_table_find(const KeyTable *table, const Key *key, uint64_t hash);
 /* Finds or inserts (value 0, key bytes copied). *slot as with find; *is_new may be NULL.  NO_MEMORY. */
-CHECKED Status key_table_upsert(KeyTable *table, const Key *key, uint64_t hash, KeySlot **slot, bool *is_new, Error *err);
+CHECKED Status key_table_upsert(KeyTable *table, const Key *key, uint64_t hash, KeySlot **slot, bool *is_new,
+                                Error *err);
 /* Moves later keys of the run back; key bytes stay in the arena until the table is rebuilt. */
 void key_table_remove(KeyTable *table, KeySlot *slot);
 
-/* Batched find-or-insert of views, with prefetch: slots[i] is where key i stands, by index into key_table_slots().
- * Indices stay right for the whole call and after it until the table grows again. */
-CHECKED Status key_table_upsert_views(KeyTable *table, const View *views, const char *const *bases, const uint64_t *hashes,
-                                      uint32_t count, uint32_t *slots, Error *err);
-/* The hot loop of count and integer sum: value += values[i] (or `constant` for every row when values is NULL; wraps
- * around) for each key, inserting at 0. Order does not matter to the result. */
-CHECKED Status key_table_add_i64(KeyTable *table, const View *views, const char *const *bases, const uint64_t *hashes,
-                                 uint32_t count, const int64_t *values, int64_t constant, Error *err);
+/* Batched find-or-insert of views, with prefetch: slots[i] is where key i stands, by index into
+ * key_table_slots(). Indices stay right for the whole call and after it until the table grows again. */
+CHECKED Status key_table_upsert_views(KeyTable *table, const View *views, const char *const *bases,
+                                      const uint64_t *hashes, uint32_t count, uint32_t *slots, Error *err);
+/* The hot loop of count and integer sum: value += values[i] (or `constant` for every row when values is NULL;
+ * wraps around) for each key, inserting at 0. Order does not matter to the result. */
+CHECKED Status key_table_add_i64(KeyTable *table, const View *views, const char *const *bases,
+                                 const uint64_t *hashes, uint32_t count, const int64_t *values,
+                                 int64_t constant, Error *err);
 
 /* Establishes I2. Cheap when nothing was inserted since. */
 void key_table_order(KeyTable *table);
-/* Appends a key greater than all before, in I2 order, to a table that has room (key_table_reserve): no compare, no
- * probe. For restoring a snapshot. INVALID: not in order. NO_MEMORY: for long key bytes. */
+/* Appends a key greater than all before, in I2 order, to a table that has room (key_table_reserve): no
+ * compare, no probe. For restoring a snapshot. INVALID: not in order. NO_MEMORY: for long key bytes. */
 CHECKED Status key_table_append(KeyTable *table, const Key *key, uint64_t hash, uint64_t value, Error *err);
 
 /* All slots, empty ones among them: [0, key_table_slot_count). */
@@ -106,8 +109,9 @@ KeySlot *key_table_next(const KeyTable *table, uint64_t *cursor, uint64_t hash_e
 /* Checks I1, I3, I4 (and I2 when ordered); aborts with a message. For tests. */
 void key_table_verify(const KeyTable *table);
 
-/* The first hash of partition `index` of `count` (count <= 256): partitions own contiguous ranges of key groups. The
- * group of a hash is its top 8 bits. key_partition_begin(count, count) is 0, which reads as "no end". */
+/* The first hash of partition `index` of `count` (count <= 256): partitions own contiguous ranges of key
+ * groups. The group of a hash is its top 8 bits. key_partition_begin(count, count) is 0, which reads as "no
+ * end". */
 uint64_t key_partition_begin(uint32_t index, uint32_t count);
 uint32_t key_partition_of(uint64_t hash, uint32_t count);
 

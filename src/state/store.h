@@ -1,19 +1,19 @@
 /* store.h - the keyed state of one stateful operator in one partition.
  *
- * A map from encoded key to encoded value (codec.h). A batch is begun, changes the map, and is either kept (its changes
- * are the operator's part of the DELTA frame) or rolled back (D8).
+ * A map from encoded key to encoded value (codec.h). A batch is begun, changes the map, and is either kept
+ * (its changes are the operator's part of the DELTA frame) or rolled back (D8).
  *
  *   I1  Slots are ordered by key hash (after a scan or a save), so a key group is one contiguous range.
  *   I2  The undo list holds exactly what differs from the last kept batch: one entry per changed key.
- *   I3  Applying the deltas of batches 1..n to the empty map gives the map kept as n. Applying one twice changes nothing
- *       more: a delta holds values, not differences.
- *   I4  A save restored gives a map with the same contents and the same later deltas.
+ *   I3  Applying the deltas of batches 1..n to the empty map gives the map kept as n. Applying one twice
+ * changes nothing more: a delta holds values, not differences. I4  A save restored gives a map with the same
+ * contents and the same later deltas.
  *
  * Values of exactly 8 bytes stand in the slot; others in memory of their own size class.
  *
- * Memory   charged to options.budget; over budget is NO_MEMORY and changes nothing. rollback and keep cannot fail.
- * Threads  one owner thread per batch; state_store_stats() may be called from any.
- * Files    none: delta and save bytes go through the caller; their layout is at the top of store.c.
+ * Memory   charged to options.budget; over budget is NO_MEMORY and changes nothing. rollback and keep cannot
+ * fail. Threads  one owner thread per batch; state_store_stats() may be called from any. Files    none: delta
+ * and save bytes go through the caller; their layout is at the top of store.c.
  */
 #ifndef LEAT_STATE_STORE_H
 #define LEAT_STATE_STORE_H
@@ -24,9 +24,10 @@
 typedef struct StateStore StateStore;
 
 typedef struct StateStoreOptions {
-    uint64_t    hash_begin, hash_end; /* hashes owned: [begin, end), end 0: to the top. A key outside is a mistake of ours */
-    Budget     *budget;               /* borrowed; outlives the store */
-    const char *who;                  /* the operator's id, for refusals; borrowed */
+    uint64_t hash_begin,
+        hash_end;    /* hashes owned: [begin, end), end 0: to the top. A key outside is a mistake of ours */
+    Budget *budget;  /* borrowed; outlives the store */
+    const char *who; /* the operator's id, for refusals; borrowed */
 } StateStoreOptions;
 
 typedef struct StateStoreStats {
@@ -36,7 +37,7 @@ typedef struct StateStoreStats {
 
 /* The caller owns *out: state_store_destroy(). */
 CHECKED Status state_store_create(StateStoreOptions options, StateStore **out, Error *err);
-void           state_store_destroy(StateStore *store); /* NULL is allowed */
+void state_store_destroy(StateStore *store); /* NULL is allowed */
 
 /* ---- a batch ---- */
 void state_store_begin(StateStore *store);
@@ -46,7 +47,7 @@ bool state_store_find(const StateStore *store, const Key *key, uint64_t hash, St
 CHECKED Status state_store_put(StateStore *store, const Key *key, uint64_t hash, Str value, Error *err);
 /* No such key: nothing happens. */
 CHECKED Status state_store_remove(StateStore *store, const Key *key, uint64_t hash, Error *err);
-bool           state_store_is_changed(const StateStore *store); /* since begin */
+bool state_store_is_changed(const StateStore *store); /* since begin */
 /* Appends the changes since begin. */
 void state_store_delta(const StateStore *store, Text *out);
 /* The changes stay. Cannot fail. */
@@ -54,7 +55,8 @@ void state_store_keep(StateStore *store);
 /* Drops every change since begin. Cannot fail: the undo list has room for it. */
 void state_store_rollback(StateStore *store);
 
-/* Applies a delta outside of a batch, as recovery does. CORRUPT: the bytes are not a delta; the store is then unusable. */
+/* Applies a delta outside of a batch, as recovery does. CORRUPT: the bytes are not a delta; the store is then
+ * unusable. */
 CHECKED Status state_store_apply(StateStore *store, Str delta, Error *err);
 
 /* ---- scanning ---- */
@@ -62,13 +64,13 @@ CHECKED Status state_store_apply(StateStore *store, Str delta, Error *err);
  *     for (StateScan scan = state_store_scan(store); state_store_next(&scan);) use(scan.key, scan.value) */
 typedef struct StateScan {
     StateStore *store;
-    uint64_t    cursor;
-    const Key  *key; /* borrowed until the next state_store_next */
-    uint64_t    hash;
-    Str         value; /* borrowed until the next put, remove or state_store_next */
+    uint64_t cursor;
+    const Key *key; /* borrowed until the next state_store_next */
+    uint64_t hash;
+    Str value; /* borrowed until the next put, remove or state_store_next */
 } StateScan;
 StateScan state_store_scan(StateStore *store);
-bool      state_store_next(StateScan *scan);
+bool state_store_next(StateScan *scan);
 
 /* ---- saving ---- */
 /* Bytes of a save come and go in pieces, so that a store never needs a second copy of itself in memory. */
@@ -83,8 +85,9 @@ typedef struct StateFeed {
 } StateFeed;
 /* All entries, in hash order, with their count first. Between batches only. */
 CHECKED Status state_store_save(StateStore *store, StateSink sink, Error *err);
-/* Into an empty store: presized, appended without a probe. Entries outside of [hash_begin, hash_end) are skipped, so that
- * a save of another partitioning can be read. CORRUPT: not a save; the store is then unusable. */
+/* Into an empty store: presized, appended without a probe. Entries outside of [hash_begin, hash_end) are
+ * skipped, so that a save of another partitioning can be read. CORRUPT: not a save; the store is then
+ * unusable. */
 CHECKED Status state_store_load(StateStore *store, StateFeed feed, Error *err);
 
 StateStoreStats state_store_stats(const StateStore *store);

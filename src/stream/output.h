@@ -1,8 +1,8 @@
 /* output.h - where batches go: the contract of outputs with the driver.
  *
- * run is called on the driver's thread with each batch, after its DELTA is durable and before its COMMIT; so at least once:
- * after a crash the batch whose COMMIT is missing is given again, with the same time and the same rows. A failure leaves the
- * batch pending (D9); later batches go on.
+ * run is called on the driver's thread with each batch, after its DELTA is durable and before its COMMIT; so
+ * at least once: after a crash the batch whose COMMIT is missing is given again, with the same time and the
+ * same rows. A failure leaves the batch pending (D9); later batches go on.
  */
 #ifndef LEAT_STREAM_OUTPUT_H
 #define LEAT_STREAM_OUTPUT_H
@@ -14,7 +14,8 @@ typedef struct Output Output;
 
 typedef struct OutputClass {
     const char *kind; /* "print", "foreach_rdd": part of ids and messages */
-    CHECKED Status (*run)(Output *output, Env *env, const BatchData *batch, int64_t batch_time_ms, Error *err);
+    CHECKED Status (*run)(Output *output, Env *env, const BatchData *batch, int64_t batch_time_ms,
+                          Error *err);
     void (*destroy)(Output *output);
 } OutputClass;
 

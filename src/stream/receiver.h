@@ -1,18 +1,20 @@
 /* receiver.h - what a source that cannot be read again takes in, and how it becomes batches.
  *
- * A connector writes bytes of text into the receiver as they arrive (on the poller's thread); the driver cuts at each batch
- * time. Whole lines become blocks; the beginning of a line that has not ended is carried into the next block. With a block log
- * a full block (1 MiB) is submitted at once and written while the batch goes on; what is left at the cut rides inside the PLAN
- * when it is at most 64 KiB, else it is a block too. Without a block log everything stays in memory until its batch is done.
+ * A connector writes bytes of text into the receiver as they arrive (on the poller's thread); the driver cuts
+ * at each batch time. Whole lines become blocks; the beginning of a line that has not ended is carried into
+ * the next block. With a block log a full block (1 MiB) is submitted at once and written while the batch goes
+ * on; what is left at the cut rides inside the PLAN when it is at most 64 KiB, else it is a block too.
+ * Without a block log everything stays in memory until its batch is done.
  *
- * The plan's bytes: a list of entries, each a BlockRef or inline bytes. The layout is at the top of receiver.c.
+ * The plan's bytes: a list of entries, each a BlockRef or inline bytes. The layout is at the top of
+ * receiver.c.
  *
- *   R1  What plans give, in order, is what connections delivered, each connection a prefix of what it was sent, cut at lines.
- *   R2  After a restart: blocks in the log that no PLAN names go into the first batch planned (they had been taken in).
- *   R3  Bytes held are charged to the budget; when there is no room receiver_room gives none and the connector stops reading
- *       until it is kicked: back-pressure on the peer.
- *   R4  A line over the limit is left out, whole, and reported once with source, connection, position in the connection and
- *       limit; lines around it are kept.
+ *   R1  What plans give, in order, is what connections delivered, each connection a prefix of what it was
+ * sent, cut at lines. R2  After a restart: blocks in the log that no PLAN names go into the first batch
+ * planned (they had been taken in). R3  Bytes held are charged to the budget; when there is no room
+ * receiver_room gives none and the connector stops reading until it is kicked: back-pressure on the peer. R4
+ * A line over the limit is left out, whole, and reported once with source, connection, position in the
+ * connection and limit; lines around it are kept.
  *
  * Threads  room, received, end_of_connection from the connector's thread; the rest from the driver's.
  */
@@ -25,14 +27,14 @@ typedef struct Receiver Receiver;
 
 typedef struct ReceiverOptions {
     const SourceServices *services;
-    uint32_t    stream_id;      /* in the block log: a hash of the source's id */
-    const char *description;    /* for messages; borrowed */
+    uint32_t stream_id;          /* in the block log: a hash of the source's id */
+    const char *description;     /* for messages; borrowed */
     void (*on_room)(void *self); /* there is room again (R3); called on the driver's thread */
     void *self;
 } ReceiverOptions;
 
 CHECKED Status receiver_create(ReceiverOptions options, Receiver **out, Error *err);
-void           receiver_destroy(Receiver *receiver); /* NULL is allowed */
+void receiver_destroy(Receiver *receiver); /* NULL is allowed */
 
 /* Where the next bytes may be put, at least 4 KiB; false: no room (R3). */
 bool receiver_room(Receiver *receiver, char **data, size_t *size);
@@ -44,13 +46,15 @@ CHECKED Status receiver_end_of_connection(Receiver *receiver, Error *err);
 /* The calls of SourceClass. */
 CHECKED Status receiver_restore(Receiver *receiver, Str saved, Error *err);
 CHECKED Status receiver_replay(Receiver *receiver, int64_t batch_time_ms, Str plan, Error *err);
-CHECKED Status receiver_start(Receiver *receiver, Error *err); /* after all replays: finds blocks without a PLAN (R2) */
+CHECKED Status receiver_start(Receiver *receiver,
+                              Error *err); /* after all replays: finds blocks without a PLAN (R2) */
 CHECKED Status receiver_plan(Receiver *receiver, int64_t batch_time_ms, Text *plan, Error *err);
-CHECKED Status receiver_read(Receiver *receiver, int64_t batch_time_ms, Str plan, SplitList *splits, Error *err);
-void           receiver_done(Receiver *receiver, int64_t batch_time_ms);
-void           receiver_save(Receiver *receiver, Text *out);
-uint64_t       receiver_oldest_segment(Receiver *receiver);
-bool           receiver_has_more(Receiver *receiver);
-void           receiver_describe_plan(Str plan, Text *out);
+CHECKED Status receiver_read(Receiver *receiver, int64_t batch_time_ms, Str plan, SplitList *splits,
+                             Error *err);
+void receiver_done(Receiver *receiver, int64_t batch_time_ms);
+void receiver_save(Receiver *receiver, Text *out);
+uint64_t receiver_oldest_segment(Receiver *receiver);
+bool receiver_has_more(Receiver *receiver);
+void receiver_describe_plan(Str plan, Text *out);
 
 #endif
