@@ -6,10 +6,13 @@
  * that a simulated environment with a virtual clock, a disk in memory and threads that pass a baton can stand
  * in for both: every wait goes through env_cond_wait or env_net_poll, and every handle is opaque.
  *
- *   - Calls are thin: one call here is one call of the operating system (env_file_read and _write loop over
- * short counts and EINTR; each turn of that loop is one counted call).
+ *   - Calls are thin: one call here is one call of the operating system (what was interrupted is made again,
+ * and env_file_read and _write loop over short counts; each turn of such a loop is one counted call).
  *   - Wall time may jump; monotonic time never goes back. Both are microseconds. Waits are on monotonic time.
- *   - Errors name the path or the address. `env` is borrowed and outlives what it gave.
+ *   - Errors name the path or the address, and are IO unless said otherwise here or at error_set_os
+ * (status.h).
+ *   - `env` is borrowed and outlives what it gave. Paths are zero-terminated and copied where they are kept.
+ *   - No call raises SIGPIPE, and the process's own disposition of that signal is left alone.
  *
  * Threads  any, unless a handle says otherwise.  Memory  handles abort when there is none.
  */
@@ -28,8 +31,12 @@ typedef struct EnvCond EnvCond;
 
 #define ENV_FOREVER INT64_MAX
 
-/* The environment of this process: the operating system. One per process, never destroyed. If the environment
- * variable LEAT_FAULTS holds a fault plan (env_faulty.h) the returned environment follows it. */
+/* The environment of this process: the operating system. One per process, never destroyed. The first call
+ * installs the hooks of log.h and follows two environment variables: LEAT_LOG (log.h), and LEAT_FAULTS, a
+ * fault plan (env_faulty.h) that the returned environment then follows; a text that cannot be read ends the
+ * process with a message and code 78. Log lines go past the faults and are not counted. It also sets the
+ * timer slack of the calling thread, and later of those it starts, to the least there is, so that waits end
+ * within some tens of microseconds of their deadline. */
 Env *env_real(void);
 
 /* ---- time ---- */
@@ -48,7 +55,7 @@ enum {
     ENV_EXCLUSIVE = 8, /* with CREATE: EXISTS when it is there */
     ENV_TRUNCATE = 16,
     ENV_DIRECT = 32, /* past the page cache where the file system can; silently not where it cannot. Offsets,
-                        sizes and memory must then be multiples of 4096: env_file_is_direct() tells */
+                        sizes and memory must then be multiples of 4096 bytes: env_file_is_direct() tells */
 };
 
 typedef struct EnvFileInfo {
@@ -70,7 +77,8 @@ CHECKED Status env_file_write(Env *env, EnvFile *file, uint64_t offset, const vo
 CHECKED Status env_file_sync(Env *env, EnvFile *file, Error *err);
 CHECKED Status env_file_truncate(Env *env, EnvFile *file, uint64_t size_bytes, Error *err);
 CHECKED Status env_file_info(Env *env, EnvFile *file, EnvFileInfo *info, Error *err);
-/* An exclusive advisory lock on the whole file that dies with the process. UNAVAILABLE: another process (or
+/* An exclusive advisory lock on the whole file, opened for writing, that dies with the process (and with the
+ * children it forked meanwhile, which share the handle until they exec). UNAVAILABLE: another process (or
  * another handle of this one) holds it. */
 CHECKED Status env_file_lock(Env *env, EnvFile *file, Error *err);
 bool env_file_is_direct(Env *env, const EnvFile *file);
@@ -90,12 +98,13 @@ CHECKED Status env_dir_open(Env *env, const char *path, EnvDir **out, Error *err
 /* *name: zero-terminated, borrowed until the next call; NULL at the end. Never "." or "..". */
 CHECKED Status env_dir_next(Env *env, EnvDir *dir, const char **name, Error *err);
 void env_dir_close(Env *env, EnvDir *dir);
-/* The directory's path made absolute against the current one; free() it. */
+/* `path` made absolute against the current directory, without "." and empty steps; ".." and symbolic links
+ * stay. It need not exist. free() *out. */
 CHECKED Status env_absolute_path(Env *env, const char *path, char **out, Error *err);
 
 /* The process's standard output and error as streams without offsets: writes all of `bytes`. Not counted as
  * protocol calls of a checkpoint but counted by the faulty environment like any other. A closed pipe is IO,
- * never SIGPIPE. */
+ * never SIGPIPE. Blocks while the reader is slow. */
 CHECKED Status env_write_stdout(Env *env, Str bytes, Error *err);
 CHECKED Status env_write_stderr(Env *env, Str bytes, Error *err);
 bool env_stdout_is_terminal(Env *env);
@@ -103,10 +112,14 @@ bool env_stdout_is_terminal(Env *env);
 /* ---- sockets (TCP streams) ---- */
 /* Begins to connect to host (name or address; names are resolved here, which may block) and port (number or
  * service name); the socket does not block. The caller owns *out. Poll it for writing, then
- * env_socket_finish_connect(). UNAVAILABLE: refused, unreachable, no such host (it may come), INVALID: not a
- * port. */
+ * env_socket_finish_connect(), until env_socket_is_connected(). UNAVAILABLE: refused, unreachable, no such
+ * host (it may come), INVALID: not a port. */
 CHECKED Status env_socket_connect(Env *env, const char *host, const char *port, EnvSocket **out, Error *err);
+/* OK: connected; or the name has more addresses (localhost is ::1 and 127.0.0.1), this one refused and the
+ * next is being tried, or it was too early to ask: then it is not connected yet and wants to be polled again.
+ * An error: every address refused; the socket is only good for closing. */
 CHECKED Status env_socket_finish_connect(Env *env, EnvSocket *socket, Error *err);
+bool env_socket_is_connected(Env *env, const EnvSocket *socket);
 /* Listens on host:port ("0": the system chooses; env_socket_port tells). */
 CHECKED Status env_socket_listen(Env *env, const char *host, const char *port, EnvSocket **out, Error *err);
 uint16_t env_socket_port(Env *env, const EnvSocket *socket);
@@ -114,10 +127,11 @@ uint16_t env_socket_port(Env *env, const EnvSocket *socket);
 CHECKED Status env_socket_accept(Env *env, EnvSocket *listener, EnvSocket **out, Error *err);
 
 typedef enum EnvTransfer { ENV_TRANSFERRED, ENV_WOULD_BLOCK, ENV_END } EnvTransfer;
-/* One recv. *size: in room, out bytes received. ENV_END: the peer has closed. */
+/* One recv. *size: in room (more than 0), out bytes received. ENV_END: the peer has closed. UNAVAILABLE: the
+ * connection is broken. */
 CHECKED Status env_socket_receive(Env *env, EnvSocket *socket, void *out, size_t *size, EnvTransfer *what,
                                   Error *err);
-/* One send. *size: in bytes to send, out bytes taken. */
+/* One send. *size: in bytes to send (more than 0), out bytes taken. ENV_END: the peer has closed. */
 CHECKED Status env_socket_send(Env *env, EnvSocket *socket, const void *data, size_t *size, EnvTransfer *what,
                                Error *err);
 void env_socket_close(Env *env, EnvSocket *socket); /* NULL is allowed */
@@ -126,7 +140,7 @@ void env_socket_close(Env *env, EnvSocket *socket); /* NULL is allowed */
 typedef struct EnvPoll EnvPoll;
 typedef struct EnvPollItem {
     EnvSocket *socket;
-    bool want_read, want_write; /* in */
+    bool want_read, want_write; /* in; an item that wants nothing, or has no socket, is passed over */
     bool can_read, can_write;   /* out; a broken or closed connection is both */
 } EnvPollItem;
 
@@ -139,12 +153,13 @@ void env_poll_wake(Env *env, EnvPoll *poll);
 void env_poll_destroy(Env *env, EnvPoll *poll);
 
 /* ---- threads ---- */
-/* The caller owns *out: env_thread_join() exactly once. `name`: static text, at most 15 bytes are shown. */
+/* The caller owns *out: env_thread_join() exactly once. `name`: static text, at most 15 bytes are shown. It
+ * does not take SIGINT, SIGTERM and SIGHUP: those go to the threads of the program. */
 CHECKED Status env_thread_start(Env *env, const char *name, void (*run)(void *), void *argument,
                                 EnvThread **out, Error *err);
-void env_thread_join(Env *env, EnvThread *thread);
+void env_thread_join(Env *env, EnvThread *thread); /* waits for its end; the handle is gone then */
 bool env_thread_is_current(Env *env, const EnvThread *thread);
-unsigned env_cpu_count(Env *env);    /* usable by this process, at least 1 */
+unsigned env_cpu_count(Env *env);    /* usable by this process (affinity, control group), at least 1 */
 uint64_t env_memory_limit(Env *env); /* bytes: the smaller of the machine's and the control group's */
 
 EnvMutex *env_mutex_create(Env *env);
@@ -161,10 +176,11 @@ void env_cond_signal(Env *env, EnvCond *cond);    /* wakes at least one waiter *
 void env_cond_broadcast(Env *env, EnvCond *cond); /* wakes all */
 
 /* ---- helpers over the table ---- */
-/* Whole small files. *out is appended to. Over size_max_bytes: INVALID. */
+/* Whole small files. *out is appended to, unchanged on failure. Over size_max_bytes: INVALID. */
 CHECKED Status env_read_file(Env *env, const char *path, size_t size_max_bytes, Text *out, Error *err);
-/* All or nothing across a crash: temporary name, write, sync, rename, sync the directory. The one way to
- * replace a file. */
+/* All or nothing across a crash: temporary name (`path`.tmp), write, sync, rename, sync the directory. The
+ * one way to replace a file; one writer of a path at a time. After a failure the file holds the old or the
+ * new bytes; a crash may leave `path`.tmp behind, which the next replacement overwrites. */
 CHECKED Status env_write_file_atomically(Env *env, const char *path, Str bytes, Error *err);
 /* "a/b" from "a" and "b"; free() it. */
 char *env_path_join(const char *directory, const char *name);

@@ -5,18 +5,25 @@
  *
  *     seed=42;kill@88;fsync@17=EIO;write@203=short:13;delay@5=1000;clock@40=-3600s;any@12=ENOSPC;write@9+=ENOSPC
  *
- *   KIND@N=ERRNO     the N-th call of that kind fails with the errno and does nothing (write, read, sync,
- * open, rename, remove, truncate, mkdir, syncdir, readdir, stat, lock, connect, receive, send, listen,
- * accept, poll, thread, random, stdout; `any` counts all kinds together; `fsync` is another word for sync)
- *   KIND@N+=ERRNO    that call and every later one of the kind
- *   KIND@N=short:K   the N-th transfer of that kind moves only K bytes (at least 1, at most one less than
- * asked) kill@N           the process ends (_exit, nothing flushed) before the N-th call of `any`;
- * kill@N=after: behind it delay@N=US       the N-th call takes US microseconds longer (by the wrapped
- * environment's clock) clock@N=±S s     from the N-th call on the wall clock is S seconds off (`-3600s`,
- * `+1y` = 365 days) seed=S           seeds choices the plan leaves open (reserved words: none now)
+ *   KIND@N=ERRNO    the N-th call of that kind fails with the errno and does nothing. Kinds: write, read,
+ *                   sync, open, rename, remove, truncate, mkdir, syncdir, readdir, stat, lock, connect,
+ *                   receive, send, listen, accept, poll, thread, random, stdout; `any` counts all kinds
+ *                   together; `fsync` is another word for sync
+ *   KIND@N+=ERRNO   that call and every later one of the kind; not EINTR, which would be made again for ever
+ *   KIND@N=short:K  the N-th transfer of that kind (read, write, receive, send, random, stdout; `any`: if the
+ *                   call is one) moves only K bytes: at least 1, at most one less than asked. Of a file past
+ *                   the page cache: whole blocks of 4096, at least one, at most one less than asked
+ *   kill@N          the process ends (_exit(137), nothing flushed) before the N-th call of `any`;
+ *                   kill@N=after: behind it
+ *   delay@N=US      the N-th call takes US microseconds longer (by the wrapped environment's clock)
+ *   clock@N=±DU     from the N-th call on (0: from the start) the wall clock is D units U off, U one of
+ *                   us ms s m h d y: `-3600s`, `+1y` (365 days). Of several the one with the greatest N rules
+ *   seed=S          seeds choices the plan leaves open (there are none now)
  *
- * Entries are separated by ';'. With an empty plan it only counts. `tear` images and lost writes are the
- * simulated disk's business, not this one's.
+ * Entries are separated by ';'; blanks around them and empty ones do not matter. `stat` is also asking for
+ * the current directory, `readdir` opening a directory, `connect` each finish, `poll` making one, `stdout`
+ * also standard error. With an empty plan it only counts. `tear` images and lost writes are the simulated
+ * disk's business, not this one's.
  *
  * Threads  any; counters are atomic.
  */
