@@ -35,6 +35,17 @@ TEST(below_stays_below_and_reaches_all) {
     }
 }
 
+/* 3 * 2^62 values from 2^64 numbers: without refusing some, every third value would come twice as often. */
+TEST(below_is_unbiased) {
+    Random random;
+    random_init(&random, check_seed());
+    int thirds = 0;
+    for (int i = 0; i < 6000; i++)
+        thirds += random_below(&random, 3ull << 62) % 3 == 0;
+    CHECK(thirds > 1600 &&
+          thirds < 2400); /* 2000 expected, 3000 when biased; 400 is eleven standard deviations */
+}
+
 TEST(unit_is_half_open) {
     Random random;
     random_init(&random, check_seed());
