@@ -9,7 +9,7 @@
 #   examples/NAME.c       a program of a user: sees include/ only
 #   bench/NAME.c          a benchmark; bench/common/*.c is linked into each
 #
-# One run of make builds one kind, BUILD=debug|release|tsan, into $(OUT). Targets that need another kind call make again.
+# One run of make builds one kind, BUILD=debug|release|tsan|fuzz, into $(OUT). Targets that need another kind call make again.
 
 BUILD ?= debug
 OUT   ?= build/$(BUILD)
@@ -21,7 +21,7 @@ MAKEFLAGS += --no-print-directory
 VERSION   := 0.1.0
 SO_NAME   := libleat.so.0
 PREFIX    ?= /usr/local
-CLANG     ?= clang
+CLANG     ?= $(firstword $(shell command -v clang-14 clang) clang)
 FORMATTER ?= clang-format-14
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
@@ -45,8 +45,11 @@ else ifeq ($(BUILD),release)
              -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
              $(if $(X86),-fcf-protection)
   LINK    := -pie -Wl,--gc-sections -Wl,-z,relro,-z,now,-z,noexecstack
+else ifeq ($(BUILD),fuzz)
+  MODE    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+  LINK    := -fsanitize=fuzzer,address,undefined
 else
-  $(error BUILD=$(BUILD): debug, release or tsan)
+  $(error BUILD=$(BUILD): debug, release, tsan or fuzz)
 endif
 
 CFLAGS_ALL = $(COMMON) $(MODE) $(WARNINGS) $(INCLUDES) $(CFLAGS)
@@ -80,6 +83,7 @@ BENCH_COMMON := $(call find_c,bench/common)
 ifeq ($(X86),)
   BENCH_COMMON := $(filter-out %_avx2.c %_avx512.c,$(BENCH_COMMON))
 endif
+FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*.c))
 STEPS     := $(sort $(wildcard tests/*.sh))
 
 LIB       := $(OUT)/libleat.a
@@ -106,8 +110,7 @@ release:
 	+@$(MAKE) BUILD=release OUT=build/release programs
 
 ## run         builds and runs the demo
-run:
-	+@$(MAKE) -j$(JOBS) release
+run: release
 	@exec build/release/leat demo
 
 ## check-fast  unit tests only; seconds
@@ -132,7 +135,12 @@ tsan-run: $(call marked,THREADS_TEST)
 
 ## fuzz T=name the fuzz target tests/fuzz/name.c for SECONDS_MAX seconds (60); needs clang
 fuzz:
-	@tools/fuzz "$(T)" $(or $(SECONDS_MAX),60)
+	@[ -e "tests/fuzz/$(T).c" ] || { echo "make fuzz T=name, one of:" $(FUZZ_SRC:tests/fuzz/%.c=%); exit 1; }
+	@command -v $(CLANG) >/dev/null || { echo "make fuzz needs clang and libclang-rt-14-dev"; exit 1; }
+	+@$(MAKE) BUILD=fuzz OUT=build/fuzz CC=$(CLANG) build/fuzz/$(T)
+	@mkdir -p build/fuzz/found/$(T) # new inputs go here: those worth keeping are moved to tests/fuzz/corpus by hand
+	build/fuzz/$(T) -max_total_time=$(or $(SECONDS_MAX),60) -print_final_stats=1 -artifact_prefix=build/fuzz/$(T)- \
+	    build/fuzz/found/$(T) $(wildcard tests/fuzz/corpus/$(T))
 
 ## bench       every benchmark with its defaults
 bench: release
@@ -148,7 +156,9 @@ fmt:
 	@$(FORMATTER) -i $(FORMATTED)
 ## fmt-check   says which files fmt would change
 fmt-check:
-	@$(FORMATTER) --dry-run -Werror $(FORMATTED)
+	@bad=0; for file in $(FORMATTED); do \
+	    $(FORMATTER) "$$file" | cmp -s - "$$file" || { echo "$$file: not as \`make fmt\` leaves it"; bad=1; }; \
+	done; exit $$bad
 
 ## install     headers, libraries, leat.pc and leat, into $(DESTDIR)$(PREFIX) (PREFIX=/usr/local)
 install: release
@@ -208,6 +218,9 @@ $(TEST_SRC:tests/%.c=$(OUT)/tests/%): $(OUT)/tests/%: $(OUT)/obj/tests/%.o $(cal
 $(EXAMPLES): $(OUT)/examples/%: $(OUT)/obj/examples/%.o $(LIB)
 	$(link)
 $(BENCHES): $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call objects,$(BENCH_COMMON)) $(LIB)
+	$(link)
+
+$(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/%): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(LIB)
 	$(link)
 
 # Files that hold a text and are touched only when it changes: everything is compiled anew under other flags, and

@@ -1,0 +1,2 @@
+# What has threads, under the thread sanitizer.
+exec make tsan
