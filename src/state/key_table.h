@@ -8,11 +8,17 @@
  *
  *   I1  A key stands at or behind its home slot, and no slot between the two is empty.
  *   I2  After key_table_order() slots ascend by (hash, size, key bytes): iteration order is the same for the
- * same contents, whatever the order of inserts was; a range of hashes is a contiguous range of slots. I3
- * Inserts keep the slots where they are until the table grows (key_table_reserve avoids that). I4  The last
- * slot is empty: a probe needs no wrap-around.
+ *       same contents, whatever the order of inserts was; a range of hashes is a contiguous range of slots.
+ *   I3  Inserts keep the slots where they are until the table grows. key_table_reserve avoids that, unless
+ *       so many keys share the highest hashes that the slots behind the last home run out: then slots move,
+ *       but keep their index.
+ *   I4  The last slot is empty: a probe needs no wrap-around.
  *
  * A bad hash (every key the same) costs time, never a wrong answer.
+ *
+ * The one trap: a table that is filled in hash order (merging another table, reading a snapshot) while it is
+ * still growing has all its keys in the first slots, and each insert walks over most of them: quadratic,
+ * without end for millions of keys. So before inserting in hash order: key_table_reserve() for all of them.
  *
  * Memory   charged to options.budget; over budget is NO_MEMORY and changes nothing.
  * Threads  one owner; concurrent readers when nobody writes (iteration by ranges after key_table_order()).
@@ -37,19 +43,20 @@ typedef struct Key {
 
 typedef struct KeySlot {
     Key key;
-    uint64_t hash; /* KEY_SLOT_EMPTY: no key here */
+    uint64_t hash; /* KEY_SLOT_EMPTY: no key here, and every byte of the slot is zero */
     uint64_t value;
 } KeySlot;
 
 _Static_assert(sizeof(KeySlot) == 32, "measured: two slots a cache line");
 
-/* A hash that is this value is stored as one less (its top bits, hence its group, stay the same). */
-#define KEY_SLOT_EMPTY UINT64_MAX
+/* Fresh memory is an empty table. A hash that is this value is stored as 1 (its group stays the same); calls
+ * take either. */
+#define KEY_SLOT_EMPTY 0
 
 typedef struct KeyTable KeyTable;
 
 typedef struct KeyTableOptions {
-    uint64_t capacity; /* keys expected: room for them without growing; 0: small */
+    uint64_t capacity; /* keys expected, as by key_table_reserve(); 0: small */
     Budget *budget;    /* borrowed; may be NULL */
     const char *who;   /* static text for refusals */
 } KeyTableOptions;
@@ -59,6 +66,8 @@ CHECKED Status key_table_create(KeyTableOptions options, KeyTable **out, Error *
 void key_table_destroy(KeyTable *table); /* NULL is allowed */
 /* No keys; memory kept up to what the last contents needed. */
 void key_table_clear(KeyTable *table);
+/* Room for `key_count` keys in all, those that are there among them, at a load of up to 5/8 (10 million in 16
+ * Mi slots). Never shrinks.  NO_MEMORY: nothing has changed. */
 CHECKED Status key_table_reserve(KeyTable *table, uint64_t key_count, Error *err);
 
 uint64_t key_table_count(const KeyTable *table);
@@ -78,11 +87,14 @@ KeySlot *key_table_find(const KeyTable *table, const Key *key, uint64_t hash);
 /* Finds or inserts (value 0, key bytes copied). *slot as with find; *is_new may be NULL.  NO_MEMORY. */
 CHECKED Status key_table_upsert(KeyTable *table, const Key *key, uint64_t hash, KeySlot **slot, bool *is_new,
                                 Error *err);
-/* Moves later keys of the run back; key bytes stay in the arena until the table is rebuilt. */
+/* Moves later keys of the run back (an ordered table stays in order). Bytes of removed long keys stay in the
+ * arena until they are more than those of the keys that are left, and a later insert compacts it: that counts
+ * as growing. */
 void key_table_remove(KeyTable *table, KeySlot *slot);
 
 /* Batched find-or-insert of views, with prefetch: slots[i] is where key i stands, by index into
- * key_table_slots(). Indices stay right for the whole call and after it until the table grows again. */
+ * key_table_slots(). Indices stay right for the whole call and after it until the table grows again.
+ * NO_MEMORY: nothing has changed. */
 CHECKED Status key_table_upsert_views(KeyTable *table, const View *views, const char *const *bases,
                                       const uint64_t *hashes, uint32_t count, uint32_t *slots, Error *err);
 /* The hot loop of count and integer sum: value += values[i] (or `constant` for every row when values is NULL;

@@ -1,9 +1,9 @@
 /* kernels.h - the loops that touch every byte, over plain arrays, one table per CPU level.
  *
- * Levels: plain (any CPU), avx2, avx512 (F, BW, DQ, VL, VBMI2). The best that the machine has is chosen once,
- * at the first call of kernels(); LEAT_CPU=plain|avx2|avx512 asks for a lower one (a higher one than the
- * machine has is ignored with a warning). Every level gives the same results, bit for bit; the tests run at
- * each level the machine has.
+ * Levels: plain (any CPU), avx2, avx512 (F, BW, DQ, VL, VBMI, VBMI2). The best that the machine has is chosen
+ * once, at the first call of kernels(); LEAT_CPU=plain|avx2|avx512 asks for a lower one (a higher one than
+ * the machine has is ignored with a warning). Every level gives the same results, bit for bit; the tests run
+ * at each level the machine has.
  *
  *   - Nothing here allocates, fails, or keeps anything between calls.
  *   - Text pointers have at least 16 readable bytes before the text and 64 behind it (buffer.h).
