@@ -57,7 +57,8 @@ typedef struct BatchLogCut {
 CHECKED Status batch_log_open(BatchLogOptions options, BatchLog **out, BatchLogCut *cut, Error *err);
 void batch_log_close(BatchLog *log); /* NULL is allowed; appended frames that were not flushed are lost */
 
-/* Calls `visit` for each frame from the oldest kept one on; it may end the walk by a status other than OK. */
+/* Calls `visit` for each flushed frame from the oldest kept one on, its payload borrowed until `visit`
+ * returns; it may end the walk by a status other than OK. */
 CHECKED Status batch_log_read(BatchLog *log, Status (*visit)(void *self, const Frame *frame, Error *err),
                               void *self, Error *err);
 
@@ -66,7 +67,8 @@ uint32_t batch_log_last_epoch(const BatchLog *log);    /* 0: empty */
 
 /* Frames appended from here on carry this epoch (> the last one). */
 void batch_log_set_epoch(BatchLog *log, uint32_t epoch);
-/* Into memory; written by the next flush. A full segment is closed and the next begun on the way. */
+/* Into memory; written by the next flush. A full segment is synced and the next begun on the way. *sequence
+ * may be NULL. INVALID: over 1 GiB; the log is as before. */
 CHECKED Status batch_log_append(BatchLog *log, uint8_t kind, Str payload, uint64_t *sequence, Error *err);
 CHECKED Status batch_log_flush(BatchLog *log, Error *err); /* written: survives the process */
 CHECKED Status batch_log_sync(BatchLog *log, Error *err);  /* flushed and durable: survives the machine */
