@@ -138,6 +138,13 @@ static void on_abort(int signal_number) {
     raise(signal_number);
 }
 
+/* The undefined-behaviour sanitizer of gcc has no such callback of its own in a program that also has the
+ * address sanitizer; it ends by abort when told so. */
+const char *__ubsan_default_options(void);
+const char *__ubsan_default_options(void) {
+    return "abort_on_error=1:print_stacktrace=1";
+}
+
 /* Present when the program is linked with a sanitizer. */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 

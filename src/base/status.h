@@ -28,7 +28,7 @@ typedef enum Status {
     STATUS_UNSUPPORTED, /* the request is right, but not something Leat does */
     STATUS_NOT_FOUND,
     STATUS_EXISTS,
-    STATUS_NO_MEMORY,   /* a budget or the machine: push back, shrink, or refuse; see budget.h */
+    STATUS_NO_MEMORY,   /* a budget or the machine: push back, shrink, or refuse; see memory.h */
     STATUS_UNAVAILABLE, /* try again later; the only status that is retried */
     STATUS_IO,          /* the disk or the network refused; what was vouched for still holds */
     STATUS_CORRUPT,     /* stored bytes are not what was written; never retried */

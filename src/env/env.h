@@ -4,13 +4,12 @@
  * are two environments: the real one (env_real) and the faulty one (env_faulty.h), which wraps another,
  * counts every call and fails, shortens, delays or ends the process at chosen ones. The table is shaped so
  * that a simulated environment with a virtual clock, a disk in memory and threads that pass a baton can stand
- * in for both: every wait goes through env_cond_wait or env_net_poll, and every handle is opaque.
+ * in for both: every wait goes through env_cond_wait or env_poll_wait, and every handle is opaque.
  *
- *   - Calls are thin: one call here is one call of the operating system (what was interrupted is made again,
- * and env_file_read and _write loop over short counts; each turn of such a loop is one counted call).
+ *   - Calls are thin: one call here is one call of the operating system. What was interrupted is made again,
+ *     and env_file_read and _write loop over short counts: each turn of such a loop is one counted call.
  *   - Wall time may jump; monotonic time never goes back. Both are microseconds. Waits are on monotonic time.
- *   - Errors name the path or the address, and are IO unless said otherwise here or at error_set_os
- * (status.h).
+ *   - Errors name the path or the address; they are IO unless said otherwise here or at error_set_os().
  *   - `env` is borrowed and outlives what it gave. Paths are zero-terminated and copied where they are kept.
  *   - No call raises SIGPIPE, and the process's own disposition of that signal is left alone.
  *

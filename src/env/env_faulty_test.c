@@ -327,6 +327,44 @@ TEST(a_delay_takes_at_least_its_time) {
     env_faulty_destroy(env);
 }
 
+/* ---- the end of the process ---- */
+
+static Status write_four(Env *env, void *user, Error *err) {
+    EnvFile *file = NULL;
+    TRY(env_file_open(env, user, ENV_WRITE | ENV_CREATE, &file, err));
+    Status st = env_file_write(env, file, 0, "four", 4, err);
+    env_file_close(env, file);
+    return st;
+}
+
+static bool is_ended_where_planned(const SweepRound *round, void *user) {
+    static const struct {
+        const char *plan;
+        int size; /* -1: no file */
+    } wanted[] = {{"kill@1", -1}, {"kill@1=after", 0}, {"kill@2", 0}, {"kill@2=after", 4}};
+    EnvFileInfo info = {0};
+    bool is_there = env_path_info(env_real(), user, &info, NULL) == STATUS_OK;
+    size_t i = 0;
+    while (i < ARRAY_COUNT(wanted) && strcmp(round->plan, wanted[i].plan) != 0)
+        i++;
+    return CHECK(i < ARRAY_COUNT(wanted)) && CHECK(round->was_killed) &&
+           CHECK_EQ(is_there ? (int)info.size_bytes : -1, wanted[i].size);
+}
+
+static void remove_it(void *user) {
+    Status ignored = env_remove(env_real(), user, NULL);
+    (void)ignored;
+}
+
+TEST(the_process_ends_before_or_after_the_planned_call) {
+    char *path = in_tmpdir("four");
+    SweepJob job = {.prepare = remove_it, .run = write_four, .check = is_ended_where_planned, .user = path};
+    SweepCounts counts = sweep_kill(&job);
+    CHECK_EQ(counts.calls, 2);
+    CHECK_EQ(counts.unreached, 0);
+    free(path);
+}
+
 /* ---- a replaced file, whatever happens ---- */
 
 typedef struct Replaced {

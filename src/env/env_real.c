@@ -18,6 +18,7 @@
 #endif
 #include "env/env_faulty.h"
 #include "env/env_limits.h"
+#include "env/env_real.h"
 #include "env/env_table.h"
 
 #include "base/log.h"
@@ -62,13 +63,19 @@ struct EnvDir {
     char *path;
 };
 
+typedef struct Address {
+    struct sockaddr_storage bytes;
+    socklen_t size;
+} Address;
+
 struct EnvSocket {
-    int fd; /* -1 only inside socket_connect */
+    int fd; /* -1 only while env_real_connect_to makes it */
     bool is_connected;
-    uint16_t port;              /* of a listener */
-    char *name;                 /* "host:port" for messages */
-    struct addrinfo *addresses; /* R3; NULL once connected */
-    struct addrinfo *next;      /* the first address not tried yet */
+    uint16_t port; /* of a listener */
+    char *name;    /* "host:port" for messages */
+    /* R3: of a connecting socket; [next, address_count) were not tried yet. */
+    Address *addresses;
+    size_t address_count, next;
 };
 
 struct EnvPoll {
@@ -374,15 +381,14 @@ static int resolve(const char *host, const char *port, int flags, struct addrinf
 /* Begins with the next address that does not refuse at once; `error` is what to tell when there is none left.
  * R3 */
 static int next_address(EnvSocket *sock, int error) {
-    while (sock->next) {
-        const struct addrinfo *address = sock->next;
-        sock->next = address->ai_next;
-        int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    while (sock->next < sock->address_count) {
+        const Address *address = &sock->addresses[sock->next++];
+        int fd = socket(address->bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0) {
             error = errno;
             continue;
         }
-        int begun = connect(fd, address->ai_addr, address->ai_addrlen);
+        int begun = connect(fd, (const struct sockaddr *)&address->bytes, address->size);
         if (begun == 0 || errno == EINPROGRESS || errno == EINTR) { /* interrupted: it goes on by itself */
             if (sock->fd >= 0)
                 close(sock->fd);
@@ -399,27 +405,44 @@ static void real_socket_close(Env *env, EnvSocket *sock) {
     (void)env;
     if (sock->fd >= 0)
         close(sock->fd);
-    if (sock->addresses)
-        freeaddrinfo(sock->addresses);
+    free(sock->addresses);
     free(sock->name);
     free(sock);
 }
 
-static int real_socket_connect(Env *env, const char *host, const char *port, EnvSocket **out) {
-    struct addrinfo *addresses = NULL;
-    int error = resolve(host, port, 0, &addresses);
-    if (error != 0)
-        return error;
+int env_real_connect_to(const struct addrinfo *addresses, const char *name, EnvSocket **out) {
     EnvSocket *sock = xmalloc(sizeof *sock);
-    *sock =
-        (EnvSocket){.fd = -1, .name = address_name(host, port), .addresses = addresses, .next = addresses};
-    error = next_address(sock, EADDRNOTAVAIL);
+    *sock = (EnvSocket){.fd = -1, .name = xstrdup(str_from(name))};
+    size_t count = 0;
+    for (const struct addrinfo *from = addresses; from; from = from->ai_next)
+        count++;
+    sock->addresses = xcalloc(count, sizeof sock->addresses[0]);
+    for (const struct addrinfo *from = addresses; from; from = from->ai_next) {
+        Address *to = &sock->addresses[sock->address_count++];
+        ASSERT(from->ai_addrlen <= sizeof to->bytes);
+        memcpy(&to->bytes, from->ai_addr, from->ai_addrlen);
+        to->size = from->ai_addrlen;
+    }
+    int error = next_address(sock, EADDRNOTAVAIL);
     if (error != 0) {
-        real_socket_close(env, sock);
+        real_socket_close(NULL, sock);
         return error;
     }
     *out = sock;
     return 0;
+}
+
+static int real_socket_connect(Env *env, const char *host, const char *port, EnvSocket **out) {
+    (void)env;
+    struct addrinfo *addresses = NULL;
+    int error = resolve(host, port, 0, &addresses);
+    if (error != 0)
+        return error;
+    char *name = address_name(host, port);
+    error = env_real_connect_to(addresses, name, out);
+    free(name);
+    freeaddrinfo(addresses);
+    return error;
 }
 
 static int real_socket_finish_connect(Env *env, EnvSocket *sock) {
@@ -437,8 +460,9 @@ static int real_socket_finish_connect(Env *env, EnvSocket *sock) {
     if (error != 0)
         return next_address(sock, error);
     sock->is_connected = true;
-    freeaddrinfo(sock->addresses);
-    sock->addresses = sock->next = NULL;
+    free(sock->addresses);
+    sock->addresses = NULL;
+    sock->address_count = sock->next = 0;
     return 0;
 }
 

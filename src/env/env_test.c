@@ -1,10 +1,13 @@
 /* Files, names, streams and sockets of the operating system. THREADS_TEST: threads, conditions, wakes. */
-#include "env/env.h"
+#include "env/env_real.h"
 
 #include "check.h"
 
 #include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -481,6 +484,62 @@ TEST(a_refused_connection_is_unavailable_and_named) {
     env_poll_destroy(env, poll);
 }
 
+/* A port of 127.0.0.1 where nobody listens. */
+static uint16_t closed_port(Env *env) {
+    EnvSocket *listener = NULL;
+    Error err = {0};
+    REQUIRE(CHECK_OK(env_socket_listen(env, "127.0.0.1", "0", &listener, &err), err));
+    uint16_t port = env_socket_port(env, listener);
+    env_socket_close(env, listener);
+    return port;
+}
+
+/* A name with three addresses: the first and the last refuse, the second is `port`. */
+static int connect_to_three(Env *env, uint16_t port, EnvSocket **out) {
+    struct sockaddr_in addresses[3];
+    struct addrinfo list[3];
+    for (int i = 0; i < 3; i++) {
+        addresses[i] = (struct sockaddr_in){.sin_family = AF_INET,
+                                            .sin_port = htons(i == 1 ? port : closed_port(env)),
+                                            .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        list[i] = (struct addrinfo){.ai_addr = (struct sockaddr *)&addresses[i],
+                                    .ai_addrlen = sizeof addresses[i],
+                                    .ai_next = i < 2 ? &list[i + 1] : NULL};
+    }
+    return env_real_connect_to(list, "three:9", out);
+}
+
+TEST(a_name_with_several_addresses_is_tried_until_one_answers) {
+    Env *env = env_real();
+    Error err = {0};
+    Pair pair = {0};
+    REQUIRE(CHECK_OK(env_poll_create(env, &pair.poll, &err), err));
+    REQUIRE(CHECK_OK(env_socket_listen(env, "127.0.0.1", "0", &pair.listener, &err), err));
+    REQUIRE(connect_to_three(env, env_socket_port(env, pair.listener), &pair.client) == 0);
+    CHECK_OK(env_socket_finish_connect(env, pair.client, &err), err); /* perhaps too early, never wrong */
+    while (!env_socket_is_connected(env, pair.client)) {
+        wait_for(env, pair.poll, pair.client, true);
+        REQUIRE(CHECK_OK(env_socket_finish_connect(env, pair.client, &err), err));
+    }
+    CHECK_OK(env_socket_finish_connect(env, pair.client, &err), err); /* still connected */
+    wait_for(env, pair.poll, pair.listener, false);
+    CHECK_OK(env_socket_accept(env, pair.listener, &pair.server, &err), err);
+    CHECK(pair.server != NULL);
+
+    EnvSocket *refused = NULL; /* three that refuse, at once or later: in the end an error */
+    if (connect_to_three(env, closed_port(env), &refused) == 0) {
+        Status st = STATUS_OK;
+        for (int tries = 0; st == STATUS_OK && tries < 4; tries++) {
+            wait_for(env, pair.poll, refused, true);
+            st = env_socket_finish_connect(env, refused, &err);
+        }
+        CHECK_EQ(st, STATUS_UNAVAILABLE);
+        CHECK(strstr(err.message, "three:9") != NULL);
+        env_socket_close(env, refused);
+    }
+    pair_close(env, &pair);
+}
+
 TEST(what_is_not_a_port_or_an_address_is_told_apart) {
     Env *env = env_real();
     Error err = {0};
@@ -506,6 +565,22 @@ TEST(what_is_not_a_port_or_an_address_is_told_apart) {
 
 /* ---- polls and threads ---- */
 
+typedef struct LateWaker {
+    EnvPoll *poll;
+    _Atomic bool has_woken;
+} LateWaker;
+
+static void late_waker_run(void *argument) {
+    LateWaker *waker = argument;
+    Env *env = env_real();
+    EnvPoll *own = NULL;
+    if (env_poll_create(env, &own, NULL) == STATUS_OK &&
+        env_poll_wait(env, own, NULL, 0, env_monotonic_us(env) + 2000, NULL) == STATUS_OK)
+        atomic_store(&waker->has_woken, true);
+    env_poll_wake(env, waker->poll);
+    env_poll_destroy(env, own);
+}
+
 TEST(a_poll_ends_at_its_deadline) {
     Env *env = env_real();
     Error err = {0};
@@ -519,9 +594,13 @@ TEST(a_poll_ends_at_its_deadline) {
         CHECK(env_monotonic_us(env) >= deadline_us);
         CHECK_OK(env_poll_wait(env, poll, NULL, 0, deadline_us, &err), err); /* the same one, now past */
     }
-    env_poll_wake(env,
-                  poll); /* an old deadline's timer must not end a wait that has none: only the wake does */
+    /* The old deadline's timer must not end a wait that has none: only the wake does, a while later. */
+    LateWaker waker = {.poll = poll};
+    EnvThread *thread = NULL;
+    REQUIRE(CHECK_OK(env_thread_start(env, "late", late_waker_run, &waker, &thread, &err), err));
     CHECK_OK(env_poll_wait(env, poll, NULL, 0, ENV_FOREVER, &err), err);
+    CHECK(atomic_load(&waker.has_woken));
+    env_thread_join(env, thread);
     env_poll_destroy(env, poll);
     env_poll_destroy(env, NULL);
 }

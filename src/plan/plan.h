@@ -73,15 +73,27 @@ void plan_destroy(Plan *plan); /* NULL is allowed */
 PlanNode *plan_add(Plan *plan, PlanKind kind, const char *call, PlanNode *const *inputs,
                    uint32_t input_count);
 
-/* Gives ids, counts consumers, drops what no output needs (unused nodes are left out of `nodes`), fuses.
- * INVALID: no output
- * ("leat_start: no output was registered, so there is nothing to execute"), two operators of one name. */
+/* Copies into the plan's arena, for what must outlive the call that gave it. NULL stays NULL. */
+const char *plan_text(Plan *plan, const char *text);
+LeatFunction plan_function(Plan *plan, LeatFunction function);
+
+/* Gives ids, counts consumers, drops what no output needs (unused nodes are left out of `nodes`), fuses, and
+ * checks every node that is left. INVALID: no output ("leat_start: no output was registered, so there is
+ * nothing to execute"), two operators of one name, a node that plan_check_node refuses; the plan is then of
+ * no further use. */
 CHECKED Status plan_finish(Plan *plan, Error *err);
 
-/* Do user functions or the aggregate depend on the order of rows (D2)? Exact and commutative ones (sum, min,
- * max of BIGINT, BOOLEAN, TIMESTAMP; count) do not. */
+/* Can the node's function work on the columns of its inputs and give those of its schema? A door may ask as
+ * soon as it has filled in a node, so that the message comes with the call at fault.  INVALID, e.g.
+ * "leat_reduce_by_key: leat_sum cannot add up column 'word', which is STRING". */
+CHECKED Status plan_check_node(const PlanNode *node, Error *err);
+
+/* Does the aggregate's result depend on the order of rows (D2)? Exact and commutative ones (count, sum of
+ * BIGINT, min, max) do not; sums of DOUBLE, concatenation and functions of the user do. */
 bool plan_is_order_sensitive(const PlanNode *aggregate);
 bool plan_is_stateful(const PlanNode *node);
+/* The first STRING column, which leat_split and leat_contains work on; column_count: there is none. */
+uint32_t plan_string_column(const Schema *schema);
 
 /* One line per node, inputs by number: for EXPLAIN, for messages, for the debugger. */
 void plan_format(const Plan *plan, Text *out);

@@ -1,0 +1,190 @@
+/* check.c - does a node's function fit its columns? What passes here, exec need not ask again. */
+#include "plan/plan.h"
+
+#include <stdlib.h>
+
+static bool is_nested(LeatType kind) {
+    return kind == LEAT_ARRAY || kind == LEAT_STRUCT;
+}
+
+/* "<call>: <what> column 'x', which is STRING" */
+CHECKED static Status refuse_column(const PlanNode *node, const char *what, const Field *field, Error *err) {
+    Text type = {0};
+    type_format(&field->type, &type);
+    Status st = error_set(err, STATUS_INVALID, "%s: %s column '%s', which is %.*s", node->call, what,
+                          field->name, STR_ARG(text_str(&type)));
+    text_deinit(&type);
+    return st;
+}
+
+CHECKED static Status refuse_schema(const PlanNode *node, const Schema *has, const Schema *wants,
+                                    Error *err) {
+    Text a = {0}, b = {0};
+    schema_format(has, &a);
+    schema_format(wants, &b);
+    Status st = error_set(err, STATUS_INVALID, "%s: the columns are (%.*s) where (%.*s) are needed",
+                          node->call, STR_ARG(text_str(&a)), STR_ARG(text_str(&b)));
+    text_deinit(&a);
+    text_deinit(&b);
+    return st;
+}
+
+static bool have_equal_types(const Schema *a, const Schema *b) {
+    if (a->column_count != b->column_count)
+        return false;
+    for (uint32_t c = 0; c < a->column_count; c++)
+        if (!type_equal(&a->fields[c].type, &b->fields[c].type))
+            return false;
+    return true;
+}
+
+CHECKED static Status refuse_function(const PlanNode *node, Error *err) {
+    return error_set(err, STATUS_INVALID, "%s: a function of this kind cannot be used here", node->call);
+}
+
+/* Functions of the user give scalars only. */
+CHECKED static Status check_given(const PlanNode *node, const Schema *schema, Error *err) {
+    for (uint32_t c = 0; c < schema->column_count; c++)
+        if (is_nested(schema->fields[c].type.kind))
+            return refuse_column(node, "a function cannot give", &schema->fields[c], err);
+    return STATUS_OK;
+}
+
+CHECKED static Status check_string_column(const PlanNode *node, const char *function, Error *err) {
+    const Schema *in = node->inputs[0]->schema;
+    if (plan_string_column(in) == in->column_count)
+        return error_set(err, STATUS_INVALID, "%s: %s needs a STRING column", node->call, function);
+    return STATUS_OK;
+}
+
+CHECKED static Status check_split(const PlanNode *node, Error *err) {
+    if (!node->function.text || !node->function.text[0])
+        return error_set(err, STATUS_INVALID, "%s: the separator of leat_split is empty", node->call);
+    TRY(check_string_column(node, "leat_split", err));
+    static const Field value = {.name = "value", .type = {.kind = LEAT_STRING}};
+    static const Schema parts = {.fields = &value, .column_count = 1};
+    return have_equal_types(node->schema, &parts) ? STATUS_OK
+                                                  : refuse_schema(node, node->schema, &parts, err);
+}
+
+CHECKED static Status check_pair(const PlanNode *node, Error *err) {
+    const Schema *in = node->inputs[0]->schema, *out = node->schema;
+    bool fits =
+        out->column_count == in->column_count + 1 && out->fields[in->column_count].type.kind == LEAT_BIGINT;
+    for (uint32_t c = 0; fits && c < in->column_count; c++)
+        fits = type_equal(&in->fields[c].type, &out->fields[c].type);
+    return fits ? STATUS_OK : refuse_schema(node, out, in, err);
+}
+
+CHECKED static Status check_apply(const PlanNode *node, Error *err) {
+    switch (node->function.kind) {
+    case LEAT_FUNCTION_RECORD:
+    case LEAT_FUNCTION_CHUNK:
+        return check_given(node, node->schema, err);
+    case LEAT_FUNCTION_SPLIT:
+        return node->kind == PLAN_FLAT_MAP ? check_split(node, err) : refuse_function(node, err);
+    case LEAT_FUNCTION_PAIR_WITH_I64:
+        return node->kind == PLAN_MAP ? check_pair(node, err) : refuse_function(node, err);
+    default:
+        return refuse_function(node, err);
+    }
+}
+
+CHECKED static Status check_filter(const PlanNode *node, Error *err) {
+    if (!have_equal_types(node->schema, node->inputs[0]->schema))
+        return refuse_schema(node, node->schema, node->inputs[0]->schema, err);
+    switch (node->function.kind) {
+    case LEAT_FUNCTION_PREDICATE:
+        return STATUS_OK;
+    case LEAT_FUNCTION_CONTAINS:
+        return check_string_column(node, "leat_contains", err);
+    default:
+        return refuse_function(node, err);
+    }
+}
+
+CHECKED static Status check_union(const PlanNode *node, Error *err) {
+    for (uint32_t i = 0; i < node->input_count; i++)
+        if (!have_equal_types(node->inputs[i]->schema, node->schema))
+            return refuse_schema(node, node->inputs[i]->schema, node->schema, err);
+    return STATUS_OK;
+}
+
+static bool can_fold(LeatFunctionKind function, LeatType type) {
+    switch (function) {
+    case LEAT_FUNCTION_SUM:
+        return type == LEAT_BIGINT || type == LEAT_DOUBLE;
+    case LEAT_FUNCTION_CONCAT:
+        return type == LEAT_STRING || type == LEAT_BINARY;
+    default:
+        return !is_nested(type);
+    }
+}
+
+CHECKED static Status check_aggregate(const PlanNode *node, Error *err) {
+    const char *what = NULL;
+    switch (node->function.kind) {
+    case LEAT_FUNCTION_SUM:
+        what = "leat_sum cannot add up";
+        break;
+    case LEAT_FUNCTION_MIN:
+        what = "leat_min cannot compare";
+        break;
+    case LEAT_FUNCTION_MAX:
+        what = "leat_max cannot compare";
+        break;
+    case LEAT_FUNCTION_CONCAT:
+        what = "leat_concat cannot join";
+        break;
+    case LEAT_FUNCTION_REDUCE:
+        what = "a function cannot give";
+        break;
+    default:
+        return refuse_function(node, err);
+    }
+    if (!have_equal_types(node->schema, node->inputs[0]->schema))
+        return refuse_schema(node, node->schema, node->inputs[0]->schema, err);
+    for (uint32_t c = node->schema->key_count; c < node->schema->column_count; c++)
+        if (!can_fold(node->function.kind, node->schema->fields[c].type.kind))
+            return refuse_column(node, what, &node->schema->fields[c], err);
+    return STATUS_OK;
+}
+
+CHECKED static Status check_keyed_process(const PlanNode *node, Error *err) {
+    const Schema *in = node->inputs[0]->schema, *out = node->schema, *state = node->state_schema;
+    if (node->function.kind != LEAT_FUNCTION_UPDATE)
+        return refuse_function(node, err);
+    if (out->key_count == 0)
+        return error_set(err, STATUS_INVALID, "%s: the stream has no key", node->call);
+    TRY(check_given(node, state, err));
+    for (uint32_t c = out->key_count; c < in->column_count; c++)
+        if (is_nested(in->fields[c].type.kind))
+            return refuse_column(node, "an update function cannot take", &in->fields[c], err);
+    bool fits =
+        out->key_count <= in->column_count && out->column_count == out->key_count + state->column_count;
+    for (uint32_t c = 0; fits && c < out->column_count; c++)
+        fits = type_equal(&out->fields[c].type,
+                          c < out->key_count ? &in->fields[c].type : &state->fields[c - out->key_count].type);
+    return fits ? STATUS_OK : refuse_schema(node, out, state, err);
+}
+
+Status plan_check_node(const PlanNode *node, Error *err) {
+    switch (node->kind) {
+    case PLAN_SOURCE:
+    case PLAN_OUTPUT:
+    case PLAN_COUNT:
+        return STATUS_OK;
+    case PLAN_MAP:
+    case PLAN_FLAT_MAP:
+        return check_apply(node, err);
+    case PLAN_FILTER:
+        return check_filter(node, err);
+    case PLAN_UNION:
+        return check_union(node, err);
+    case PLAN_AGGREGATE:
+        return check_aggregate(node, err);
+    case PLAN_KEYED_PROCESS:
+        return check_keyed_process(node, err);
+    }
+    return refuse_function(node, err);
+}
