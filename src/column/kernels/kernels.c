@@ -5,11 +5,25 @@
 #include <stdlib.h>
 
 static bool machine_has(const Kernels *level) {
+#if defined(__x86_64__)
+    if (level == &kernels_avx512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
+               machine_has(&kernels_avx2);
+    if (level == &kernels_avx2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+               __builtin_cpu_supports("bmi2");
+#endif
     return level == &kernels_plain;
 }
 
 /* Best first. */
 static const Kernels *const kernels_levels[] = {
+#if defined(__x86_64__)
+    &kernels_avx512,
+    &kernels_avx2,
+#endif
     &kernels_plain,
 };
 

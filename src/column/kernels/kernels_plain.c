@@ -6,10 +6,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-uint64_t kernels_hash_bytes(const void *data, size_t size) {
-    return XXH3_64bits(data, size);
-}
-
 /* ---- text ---- */
 
 #define EVERY_BYTE(byte) (0x0101010101010101u * (uint64_t)(uint8_t)(byte))
