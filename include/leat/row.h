@@ -5,9 +5,8 @@
  * structs so that the calls below are inline; their fields belong to Leat and may change between versions
  * that are not binary compatible.
  *
- *   - Columns count from 0. A wrong column or type is a mistake of the program: it ends with a message where
- * the program was compiled without NDEBUG, and is undefined with NDEBUG (nothing is checked then, nothing is
- * paid).
+ *   - Columns count from 0. A wrong column or type is a mistake of the program: a function compiled without
+ *     NDEBUG ends with a message, one compiled with NDEBUG checks nothing and pays nothing.
  *   - What a row gives is valid until the function that got the row returns.
  *   - STRING and BINARY are the same to these calls. TIMESTAMP is int64 microseconds since 1970-01-01 UTC.
  *
@@ -54,8 +53,7 @@ typedef struct LeatRow {
     uint32_t index; /* of this row in the columns */
 } LeatRow;
 
-/* A whole chunk, for functions per chunk: `row_count` rows, at most LEAT_CHUNK_ROWS_MAX, every row selected.
- */
+/* A whole chunk, for functions per chunk: `row_count` rows, at most LEAT_CHUNK_ROWS_MAX. */
 typedef struct LeatChunk {
     const LeatColumn *columns;
     uint32_t column_count;
@@ -97,8 +95,9 @@ LEAT_API LeatRow leat_row_array_at(const LeatRow *row, uint32_t column, uint32_t
 LEAT_API LeatRow leat_row_struct(const LeatRow *row, uint32_t column);
 
 /* ---- giving rows ---- */
-/* Sets a column of the row being written. A column that is not set is false, 0, 0.0 or empty. Strings that
- * are views of the input row are not copied; others are, so a local buffer may be given. */
+/* Sets a column of the row being written. A column that is not set is false, 0, 0.0 or empty; one that is set
+ * to null is null, whatever else it is set to. Strings that are views of the input row are not copied; others
+ * are, so a local buffer may be given. A row that is begun must be emitted: decide first, then set. */
 static inline void leat_out_bool(LeatOut *out, uint32_t column, bool value);
 static inline void leat_out_i64(LeatOut *out, uint32_t column, int64_t value);
 static inline void leat_out_f64(LeatOut *out, uint32_t column, double value);
@@ -107,21 +106,25 @@ static inline void leat_out_null(LeatOut *out, uint32_t column);
 /* The row is complete; the next one begins. */
 static inline void leat_out_emit(LeatOut *out);
 
-/* For functions per chunk: where the next rows' values go, at least `row_count` (at most LEAT_CHUNK_ROWS_MAX)
- * of them; then leat_out_emit_rows says that they are there. Strings written this way must be views of the
- * input chunk or come from leat_out_keep. */
+/* For functions per chunk, column by column instead of row by row: leat_out_reserve makes room for
+ * `row_count` rows (at most LEAT_CHUNK_ROWS_MAX), which are written through the pointers of the next three
+ * calls, one for each column, and given by leat_out_emit_rows, which may give fewer. Strings written this way
+ * must be views of the input chunk or come from leat_out_keep. The pointers are good until
+ * leat_out_emit_rows. */
 LEAT_API void leat_out_reserve(LeatOut *out, uint32_t row_count);
 static inline int64_t *leat_out_i64s(LeatOut *out, uint32_t column);
 static inline double *leat_out_f64s(LeatOut *out, uint32_t column);
 static inline LeatStr *leat_out_strs(LeatOut *out, uint32_t column);
 static inline void leat_out_emit_rows(LeatOut *out, uint32_t row_count);
-/* A copy of the bytes that lives until the rows are taken. */
+/* A copy of the bytes for the rows being written: good from leat_out_reserve until leat_out_emit_rows. The
+ * bytes themselves where they are a view of the input. */
 LEAT_API LeatStr leat_out_keep(LeatOut *out, LeatStr bytes);
 
 /* ---- implementation ---- */
 LEAT_API void leat_out_flush_(LeatOut *out); /* row == row_limit: hands the rows on, row becomes 0 */
 LEAT_API void leat_misuse_(const char *function, uint32_t column, uint32_t column_count, int type)
     __attribute__((noreturn));
+LEAT_API void leat_emit_misuse_(uint32_t row_count, uint32_t room) __attribute__((noreturn));
 
 #ifndef NDEBUG
 #define LEAT_CHECK_(holds, function, column, count, type) \
@@ -220,6 +223,10 @@ static inline LeatStr *leat_out_strs(LeatOut *out, uint32_t column) {
 }
 
 static inline void leat_out_emit_rows(LeatOut *out, uint32_t row_count) {
+#ifndef NDEBUG
+    if (row_count > out->row_limit - out->row)
+        leat_emit_misuse_(row_count, out->row_limit - out->row);
+#endif
     out->row += row_count;
     if (out->row == out->row_limit)
         leat_out_flush_(out);

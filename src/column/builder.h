@@ -3,13 +3,18 @@
  * A builder owns arrays for CHUNK_ROWS_MAX rows of a schema and memory for the strings it copies. Fill it,
  * take the scratch chunk, reset, fill again: nothing is allocated per row or per chunk once it is warm.
  *
- *   with rows:    builder_put_*(b, column, ...) for every column, then builder_end_row(b); until
- * builder_is_full(b) with LeatOut: builder_out(b) is the struct that user functions write into;
- * builder_take_out() turns what they wrote into columns (strings become views: short ones inline, long ones
- * as views of the input's buffers where they stand in one, else of the builder's own).
+ * Two ways to fill it, one at a time (builder_reset lies between them):
+ *
+ *   Rows: builder_put_*(b, column, ...) for every column, then builder_end_row(b), until builder_is_full(b);
+ *   builder_chunk(b, &chunk). A row that is not ended is written over by the next puts.
+ *
+ *   Functions of the user: builder_out_begin(b, input, ...) gives the LeatOut that they write into;
+ *   builder_take_out(b, &chunk) turns what they wrote into columns. Strings become views: short ones inline,
+ *   long ones as views of the input's buffers where they stand in one, else of the builder's own.
  *
  *   I1  Every column has the same number of values at the end of a row.
  *   I2  A scratch chunk is valid until the next put, take or reset.
+ *   I3  A shared chunk made of a scratch chunk is not changed by what the builder does next.
  *
  * Memory  charged to the budget: NO_MEMORY, and the row that did not fit is not there.  Threads  one owner.
  */
@@ -45,19 +50,26 @@ void builder_end_row(Builder *builder);
 /* The rows so far as a scratch chunk (I2); split and sequence are 0. */
 void builder_chunk(Builder *builder, Chunk *out);
 
-/* What functions of the user write into. Bound to the builder; scalar columns only (a schema with ARRAY or
- * STRUCT gives UNSUPPORTED when the function is registered). `input` (or NULL) is the chunk whose strings
- * need no copy: its buffers are shared with the output as views. `flush` is called by leat_out_flush_ when
- * the struct is full; it must take the rows (builder_take_out) and leaves the error in the builder:
- * builder_out_status. */
+/* What functions of the user write into; belongs to the builder. Scalar columns only (a schema with ARRAY or
+ * STRUCT gives UNSUPPORTED when the function is registered). Rows not taken before are dropped, the status is
+ * OK again.
+ *
+ * `input` (or NULL) is the chunk whose strings need no copy; its data and buffers are borrowed until the next
+ * begin or reset, and its buffers are among those of the output. `data` of its string columns may be NULL:
+ * then only the buffers count (lines given as byte ranges).
+ *
+ * `flush` is called when the struct is full. It must take the rows with builder_take_out, and hands a failure
+ * of what it does with them to builder_out_fail. After a failure rows are dropped without a call. */
 typedef void (*BuilderFlush)(Builder *builder, void *self);
 LeatOut *builder_out_begin(Builder *builder, const Chunk *input, BuilderFlush flush, void *self);
-/* Turns the rows written so far into a scratch chunk (I2), and begins anew with the same input. */
+/* Turns the rows written so far (possibly none) into a scratch chunk (I2), and goes on with the same input.
+ * The chunk may be used beyond the next begin, but not beyond the input. Fails as builder_out_status does. */
 CHECKED Status builder_take_out(Builder *builder, Chunk *out, Error *err);
-CHECKED Status builder_out_status(const Builder *builder,
-                                  Error *err); /* the first failure of a copy, since begin */
+/* The first failure sticks until the next begin: a copy of a string that found no memory, or a flush. */
+void builder_out_fail(Builder *builder, Status status, const Error *error); /* error may be NULL */
+CHECKED Status builder_out_status(const Builder *builder, Error *err);
 
-/* Views a chunk the way functions of the user see it: string columns as LeatStr arrays (made in the reader's
+/* A chunk the way functions of the user see it: string columns as LeatStr arrays (made in the reader's
  * memory), everything else as it is. Scalar and nested columns. */
 typedef struct ChunkReader ChunkReader;
 CHECKED Status chunk_reader_create(const Schema *schema, Budget *budget, const char *who, ChunkReader **out,

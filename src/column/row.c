@@ -1,0 +1,76 @@
+/* row.c - the library side of leat/row.h: what is not worth inlining into functions of the user. */
+#include "leat/row.h"
+
+#include "column/builder_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void leat_misuse_(const char *function, uint32_t column, uint32_t column_count, int type) {
+    static const char *const types[] = {"BOOLEAN", "BIGINT",    "DOUBLE", "STRING",
+                                        "BINARY",  "TIMESTAMP", "ARRAY",  "STRUCT"};
+    if (column >= column_count)
+        fprintf(stderr,
+                "leat: %s: there is no column %" PRIu32 ", the row has %" PRIu32 " (they count from 0)\n",
+                function, column, column_count);
+    else
+        fprintf(stderr, "leat: %s: column %" PRIu32 " is of type %s\n", function, column,
+                type >= 0 && (size_t)type < ARRAY_COUNT(types) ? types[type] : "?");
+    abort();
+}
+
+void leat_emit_misuse_(uint32_t row_count, uint32_t room) {
+    fprintf(stderr, "leat: leat_out_emit_rows: %" PRIu32 " rows, but there is room for %" PRIu32 "\n",
+            row_count, room);
+    abort();
+}
+
+/* The column, which must be of `type`. Not on the path of plain values, so it is checked with NDEBUG, too. */
+static const LeatColumn *column_of(const LeatRow *row, uint32_t column, LeatType type, const char *function) {
+    if (column >= row->column_count || row->columns[column].type != type)
+        leat_misuse_(function, column, row->column_count,
+                     column < row->column_count ? (int)row->columns[column].type : 0);
+    return &row->columns[column];
+}
+
+uint32_t leat_row_array_count(const LeatRow *row, uint32_t column) {
+    const LeatColumn *array = column_of(row, column, LEAT_ARRAY, "leat_row_array_count");
+    const int32_t *offsets = array->data;
+    return (uint32_t)(offsets[row->index + 1] - offsets[row->index]);
+}
+
+LeatRow leat_row_array_at(const LeatRow *row, uint32_t column, uint32_t index) {
+    const LeatColumn *array = column_of(row, column, LEAT_ARRAY, "leat_row_array_at");
+    const int32_t *offsets = array->data;
+    uint32_t count = (uint32_t)(offsets[row->index + 1] - offsets[row->index]);
+    if (index >= count) {
+        fprintf(stderr,
+                "leat: leat_row_array_at: there is no element %" PRIu32 ", the array has %" PRIu32 "\n",
+                index, count);
+        abort();
+    }
+    return (LeatRow){array->children, 1, (uint32_t)offsets[row->index] + index};
+}
+
+LeatRow leat_row_struct(const LeatRow *row, uint32_t column) {
+    const LeatColumn *fields = column_of(row, column, LEAT_STRUCT, "leat_row_struct");
+    return (LeatRow){fields->children, fields->child_count, row->index};
+}
+
+void leat_out_reserve(LeatOut *out, uint32_t row_count) {
+    if (row_count > LEAT_CHUNK_ROWS_MAX) {
+        fprintf(stderr, "leat: leat_out_reserve: %" PRIu32 " rows at once, the most is %d\n", row_count,
+                LEAT_CHUNK_ROWS_MAX);
+        abort();
+    }
+    builder_reserve(builder_of(out), row_count);
+}
+
+LeatStr leat_out_keep(LeatOut *out, LeatStr bytes) {
+    return builder_keep(builder_of(out), bytes);
+}
+
+void leat_out_flush_(LeatOut *out) {
+    builder_flush(builder_of(out));
+}
