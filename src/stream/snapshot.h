@@ -25,15 +25,18 @@ typedef struct SnapshotWriter SnapshotWriter;
 
 CHECKED Status snapshot_create(Env *env, const char *directory, SnapshotInfo info, SnapshotWriter **out,
                                Error *err);
+/* `name`: 1 to 4096 bytes. */
 CHECKED Status snapshot_begin_section(SnapshotWriter *writer, Str name, Error *err);
-CHECKED Status snapshot_write(SnapshotWriter *writer, Str piece, Error *err); /* to the section begun last */
+/* To the section begun last. After a failure every later call, finish too, fails with the first error. */
+CHECKED Status snapshot_write(SnapshotWriter *writer, Str piece, Error *err);
 /* Durable and visible. The writer is gone whatever happens. */
 CHECKED Status snapshot_finish(SnapshotWriter *writer, Error *err);
 void snapshot_abandon(SnapshotWriter *writer); /* NULL is allowed; removes the temporary file */
 
 typedef struct SnapshotReader SnapshotReader;
 
-/* The newest one. NOT_FOUND: there is none. CORRUPT. The caller owns *out. */
+/* The newest one; its header and footer are checked now, its pages as they are read, one at a time: memory stays at 1 MiB.
+ * NOT_FOUND: there is none. CORRUPT. UNSUPPORTED: a newer format. The caller owns *out. */
 CHECKED Status snapshot_open(Env *env, const char *directory, SnapshotReader **out, SnapshotInfo *info,
                              Error *err);
 /* The next section; *name empty at the end. Skips what was not read of the one before (and still checks it).
