@@ -1,13 +1,23 @@
 /* codec.h - rows as bytes: for keys and values in state, for DELTA frames and snapshots.
  *
- * Two encodings. *Canonical keys* (D6): equal keys have equal bytes (-0 is 0, one NaN), which is what the key
- * hash is taken of: a single STRING or BINARY column is its bytes; a single BIGINT, TIMESTAMP or DOUBLE
- * column its 8 bytes, little-endian; anything else (several columns, BOOLEAN, nested) a byte 1 and the value,
- * or a byte 0 for null, per column, strings with a 4-byte size before them. A null key of a single column is
- * the key of size KEY_NULL_SIZE without bytes. *Values*: the same per-column form for any number of columns,
- * but doubles keep their bits.
+ * A *value* of any number of columns is, one column after the other, a byte 0 for null, or a byte 1 and
  *
- * Decoding never trusts its bytes: CORRUPT, nothing read past the end.
+ *   BOOLEAN                     a byte 0 or 1
+ *   BIGINT, TIMESTAMP, DOUBLE   8 bytes, little-endian
+ *   STRING, BINARY              4 bytes of size, the bytes
+ *   ARRAY                       4 bytes of count, the elements in this same form, each with its byte
+ *   STRUCT                      the fields in this same form, each with its byte
+ *
+ * A *key* (D6) is the same with doubles made canonical (-0 becomes 0, every NaN the same one), so that equal
+ * keys have equal bytes; the key hash is taken of them. A key of a single STRING or BINARY column is just its
+ * bytes, of a single BIGINT, TIMESTAMP or DOUBLE column just its 8 bytes. Such a key can be null: then it has
+ * no bytes and `is_null` tells; its size is KEY_NULL_SIZE where it is stored. Of every other key is_null is
+ * false.
+ *
+ *   I1  Decoding and encoding again gives the same bytes; bytes that no encoding gives are refused.
+ *
+ * Decoding never trusts its bytes: CORRUPT names the byte, nothing is read past the end. What was put into
+ * the builder's row by then is written over by the next row.
  */
 #ifndef LEAT_COLUMN_CODEC_H
 #define LEAT_COLUMN_CODEC_H
@@ -18,14 +28,16 @@
 
 /* Appends columns [begin, end) of the row. */
 void codec_encode_value(const Column *columns, uint32_t begin, uint32_t end, uint32_t row, Text *out);
+/* Appends columns [0, key_count) of the row. */
 void codec_encode_key(const Column *columns, uint32_t key_count, uint32_t row, Text *out, bool *is_null);
 
-/* Puts the decoded values into columns [begin, end) of the builder's row being written. */
+/* Puts the decoded values into columns [begin, end) of the builder's row being written; a key goes into [0,
+ * key_count).  CORRUPT, NO_MEMORY. */
 CHECKED Status codec_decode_value(Str bytes, Builder *builder, uint32_t begin, uint32_t end, Error *err);
 CHECKED Status codec_decode_key(Str bytes, bool is_null, Builder *builder, uint32_t key_count, Error *err);
 
-/* For people: "('hello', 3)"-like text of an encoded key or value of these columns, as `leat state dump`
- * shows it. */
+/* For people: an encoded key or value of these columns as Python shows it, 'hello' for one column, ('hello',
+ * 3) for another number of them.  CORRUPT; then *out is unchanged. */
 CHECKED Status codec_format(Str bytes, bool is_key, bool is_null, const Field *fields, uint32_t count,
                             Text *out, Error *err);
 

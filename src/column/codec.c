@@ -1,0 +1,332 @@
+/* codec.c - the layout is in codec.h. Each of the three walks (encode, decode, format) follows the type;
+ * decode and format read through a Reader, whose first short read is found at the end of each value. */
+#include "column/codec.h"
+
+#include "base/bytes.h"
+#include "column/builder_parts.h"
+#include "column/literal.h"
+
+#include <inttypes.h>
+
+#define CANONICAL_NAN UINT64_C(0x7ff8000000000000)
+
+static bool is_string(LeatType kind) {
+    return kind == LEAT_STRING || kind == LEAT_BINARY;
+}
+
+/* Keys of one such column are its bare bytes. */
+static bool is_bare(LeatType kind) {
+    return kind != LEAT_BOOLEAN && kind != LEAT_ARRAY && kind != LEAT_STRUCT;
+}
+
+static double f64_of(uint64_t bits) {
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static uint64_t canonical(uint64_t bits) {
+    double value = f64_of(bits);
+    return value != value ? CANONICAL_NAN : value == 0 ? 0 : bits;
+}
+
+/* ---- encoding ---- */
+
+static uint64_t word_at(const Column *column, uint32_t row, bool is_key) {
+    uint64_t bits = (uint64_t)column_i64(column, row);
+    return is_key && column->type->kind == LEAT_DOUBLE ? canonical(bits) : bits;
+}
+
+static void encode(const Column *column, uint32_t row, bool is_key, Text *out) {
+    if (column_is_null(column, row)) {
+        bytes_put_u8(out, 0);
+        return;
+    }
+    bytes_put_u8(out, 1);
+    switch (column->type->kind) {
+    case LEAT_BOOLEAN:
+        bytes_put_u8(out, column_bool(column, row));
+        return;
+    case LEAT_BIGINT:
+    case LEAT_DOUBLE:
+    case LEAT_TIMESTAMP:
+        bytes_put_u64(out, word_at(column, row, is_key));
+        return;
+    case LEAT_STRING:
+    case LEAT_BINARY: {
+        Str bytes = column_str(column, row);
+        bytes_put_u32(out, (uint32_t)bytes.size);
+        text_append(out, bytes);
+        return;
+    }
+    case LEAT_ARRAY: {
+        const int32_t *offsets = column->data;
+        bytes_put_u32(out, (uint32_t)(offsets[row + 1] - offsets[row]));
+        for (int32_t i = offsets[row]; i < offsets[row + 1]; i++)
+            encode(&column->children[0], (uint32_t)i, is_key, out);
+        return;
+    }
+    case LEAT_STRUCT:
+        for (uint32_t i = 0; i < column->type->field_count; i++)
+            encode(&column->children[i], row, is_key, out);
+        return;
+    }
+}
+
+void codec_encode_value(const Column *columns, uint32_t begin, uint32_t end, uint32_t row, Text *out) {
+    for (uint32_t i = begin; i < end; i++)
+        encode(&columns[i], row, false, out);
+}
+
+void codec_encode_key(const Column *columns, uint32_t key_count, uint32_t row, Text *out, bool *is_null) {
+    *is_null = false;
+    if (key_count != 1 || !is_bare(columns[0].type->kind)) {
+        for (uint32_t i = 0; i < key_count; i++)
+            encode(&columns[i], row, true, out);
+    } else if (column_is_null(&columns[0], row)) {
+        *is_null = true;
+    } else if (is_string(columns[0].type->kind)) {
+        text_append(out, column_str(&columns[0], row));
+    } else {
+        bytes_put_u64(out, word_at(&columns[0], row, true));
+    }
+}
+
+/* ---- what decoding refuses ---- */
+
+CHECKED static Status corrupt(const Reader *r, const char *what, Error *err) {
+    return error_set(err, STATUS_CORRUPT, "encoded row: at byte %zu of %zu: %s", r->offset, r->size, what);
+}
+
+CHECKED static Status check_read(const Reader *r, Error *err) {
+    return r->failed ? corrupt(r, "the bytes end within a value", err) : STATUS_OK;
+}
+
+CHECKED static Status check_end(const Reader *r, Error *err) {
+    TRY(check_read(r, err));
+    return r->offset < r->size ? corrupt(r, "there are bytes behind the last value", err) : STATUS_OK;
+}
+
+/* A byte that can only be 0 or 1. */
+CHECKED static Status read_flag(Reader *r, const char *what, bool *value, Error *err) {
+    uint8_t byte = reader_u8(r);
+    TRY(check_read(r, err));
+    *value = byte;
+    return byte > 1 ? corrupt(r, what, err) : STATUS_OK;
+}
+
+CHECKED static Status read_presence(Reader *r, bool *is_there, Error *err) {
+    return read_flag(r, "neither null nor a value", is_there, err);
+}
+
+CHECKED static Status read_bool(Reader *r, bool *value, Error *err) {
+    return read_flag(r, "neither true nor false", value, err);
+}
+
+CHECKED static Status read_word(Reader *r, LeatType kind, bool is_key, uint64_t *bits, Error *err) {
+    *bits = reader_u64(r);
+    TRY(check_read(r, err));
+    return is_key && kind == LEAT_DOUBLE && *bits != canonical(*bits)
+               ? corrupt(r, "a double that no key holds", err)
+               : STATUS_OK;
+}
+
+CHECKED static Status read_string(Reader *r, Str *bytes, Error *err) {
+    *bytes = reader_bytes(r, reader_u32(r));
+    return check_read(r, err);
+}
+
+/* An element takes a byte at least: a wrong count is found before memory is asked for. */
+CHECKED static Status read_count(Reader *r, uint32_t *count, Error *err) {
+    *count = reader_u32(r);
+    TRY(check_read(r, err));
+    return *count > r->size - r->offset ? corrupt(r, "an array of more elements than there are bytes", err)
+                                        : STATUS_OK;
+}
+
+/* ---- decoding ---- */
+
+CHECKED static Status decode(Reader *r, Builder *b, BuilderPart *part, uint32_t index, bool is_key,
+                             Error *err) {
+    bool is_there;
+    TRY(read_presence(r, &is_there, err));
+    if (!is_there)
+        return part_null(b, part, index, err);
+    switch (part->type->kind) {
+    case LEAT_BOOLEAN: {
+        bool value;
+        TRY(read_bool(r, &value, err));
+        return part_bool(b, part, index, value, err);
+    }
+    case LEAT_BIGINT:
+    case LEAT_DOUBLE:
+    case LEAT_TIMESTAMP: {
+        uint64_t bits;
+        TRY(read_word(r, part->type->kind, is_key, &bits, err));
+        return part_word(b, part, index, bits, err);
+    }
+    case LEAT_STRING:
+    case LEAT_BINARY: {
+        Str bytes;
+        TRY(read_string(r, &bytes, err));
+        return part_str(b, part, index, bytes, err);
+    }
+    case LEAT_ARRAY: {
+        uint32_t count, element_begin;
+        TRY(read_count(r, &count, err));
+        TRY(part_array(b, part, index, count, &element_begin, err));
+        for (uint32_t i = 0; i < count; i++)
+            TRY(decode(r, b, &part->children[0], element_begin + i, is_key, err));
+        return STATUS_OK;
+    }
+    case LEAT_STRUCT:
+        TRY(part_struct(b, part, index, err));
+        for (uint32_t i = 0; i < part->type->field_count; i++)
+            TRY(decode(r, b, &part->children[i], index, is_key, err));
+        return STATUS_OK;
+    }
+    return STATUS_OK;
+}
+
+CHECKED static Status decode_columns(Reader *r, Builder *b, uint32_t begin, uint32_t end, bool is_key,
+                                     Error *err) {
+    for (uint32_t i = begin; i < end; i++)
+        TRY(decode(r, b, builder_part(b, i), builder_row_count(b), is_key, err));
+    return check_end(r, err);
+}
+
+Status codec_decode_value(Str bytes, Builder *b, uint32_t begin, uint32_t end, Error *err) {
+    Reader r = reader_of(bytes);
+    return decode_columns(&r, b, begin, end, false, err);
+}
+
+Status codec_decode_key(Str bytes, bool is_null, Builder *b, uint32_t key_count, Error *err) {
+    Reader r = reader_of(bytes);
+    BuilderPart *part = key_count == 1 ? builder_part(b, 0) : NULL;
+    bool is_single = part && is_bare(part->type->kind);
+    uint32_t row = builder_row_count(b);
+    if (is_null && (!is_single || bytes.size))
+        return corrupt(&r, "a null key that has columns or bytes", err);
+    if (!is_single)
+        return decode_columns(&r, b, 0, key_count, true, err);
+    if (is_null)
+        return part_null(b, part, row, err);
+    if (is_string(part->type->kind))
+        return part_str(b, part, row, bytes, err);
+    uint64_t bits;
+    TRY(read_word(&r, part->type->kind, true, &bits, err));
+    TRY(check_end(&r, err));
+    return part_word(b, part, row, bits, err);
+}
+
+/* ---- for people ---- */
+
+static void format_word(LeatType kind, uint64_t bits, Text *out) {
+    if (kind == LEAT_DOUBLE)
+        literal_f64(f64_of(bits), out);
+    else if (kind == LEAT_TIMESTAMP)
+        literal_timestamp((int64_t)bits, out);
+    else
+        literal_i64((int64_t)bits, out);
+}
+
+static void format_string(LeatType kind, Str bytes, Text *out) {
+    (kind == LEAT_STRING ? literal_string : literal_binary)(bytes, out);
+}
+
+CHECKED static Status format(Reader *r, const Type *type, bool is_key, Text *out, Error *err) {
+    bool is_there;
+    TRY(read_presence(r, &is_there, err));
+    if (!is_there) {
+        text_append(out, STR("None"));
+        return STATUS_OK;
+    }
+    switch (type->kind) {
+    case LEAT_BOOLEAN: {
+        bool value;
+        TRY(read_bool(r, &value, err));
+        literal_bool(value, out);
+        return STATUS_OK;
+    }
+    case LEAT_BIGINT:
+    case LEAT_DOUBLE:
+    case LEAT_TIMESTAMP: {
+        uint64_t bits;
+        TRY(read_word(r, type->kind, is_key, &bits, err));
+        format_word(type->kind, bits, out);
+        return STATUS_OK;
+    }
+    case LEAT_STRING:
+    case LEAT_BINARY: {
+        Str bytes;
+        TRY(read_string(r, &bytes, err));
+        format_string(type->kind, bytes, out);
+        return STATUS_OK;
+    }
+    case LEAT_ARRAY: {
+        uint32_t count;
+        TRY(read_count(r, &count, err));
+        text_append_byte(out, '[');
+        for (uint32_t i = 0; i < count; i++) {
+            text_append(out, i ? STR(", ") : STR(""));
+            TRY(format(r, &type->fields[0].type, is_key, out, err));
+        }
+        text_append_byte(out, ']');
+        return STATUS_OK;
+    }
+    case LEAT_STRUCT:
+        text_append(out, STR("Row("));
+        for (uint32_t i = 0; i < type->field_count; i++) {
+            text_appendf(out, "%s%s=", i ? ", " : "", type->fields[i].name);
+            TRY(format(r, &type->fields[i].type, is_key, out, err));
+        }
+        text_append_byte(out, ')');
+        return STATUS_OK;
+    }
+    return STATUS_OK;
+}
+
+CHECKED static Status format_columns(Reader *r, const Field *fields, uint32_t count, bool is_key, Text *out,
+                                     Error *err) {
+    if (count != 1)
+        text_append_byte(out, '(');
+    for (uint32_t i = 0; i < count; i++) {
+        text_append(out, i ? STR(", ") : STR(""));
+        TRY(format(r, &fields[i].type, is_key, out, err));
+    }
+    if (count != 1)
+        text_append_byte(out, ')');
+    return check_end(r, err);
+}
+
+CHECKED static Status format_bare_key(Reader *r, LeatType kind, Text *out, Error *err) {
+    uint64_t bits;
+    if (is_string(kind)) {
+        format_string(kind, reader_bytes(r, r->size), out);
+        return STATUS_OK;
+    }
+    TRY(read_word(r, kind, true, &bits, err));
+    format_word(kind, bits, out);
+    return check_end(r, err);
+}
+
+Status codec_format(Str bytes, bool is_key, bool is_null, const Field *fields, uint32_t count, Text *out,
+                    Error *err) {
+    Reader r = reader_of(bytes);
+    bool is_single = is_key && count == 1 && is_bare(fields[0].type.kind);
+    size_t size_before = out->size;
+    Status st = STATUS_OK;
+    if (is_null && (!is_single || bytes.size))
+        return corrupt(&r, "a null key that has columns or bytes", err);
+    if (is_null)
+        text_append(out, STR("None"));
+    else if (is_single)
+        st = format_bare_key(&r, fields[0].type.kind, out, err);
+    else
+        st = format_columns(&r, fields, count, is_key, out, err);
+    if (st != STATUS_OK && out->data) {
+        out->size = size_before;
+        out->data[size_before] = 0;
+    }
+    return st;
+}
