@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
     DIRECT_ALIGNMENT = 4096, /* the promise of ENV_DIRECT */
@@ -480,7 +481,22 @@ void env_cond_broadcast(Env *env, EnvCond *cond) {
     env->table->cond_broadcast(env, cond);
 }
 
+/* ---- signals ---- */
+
+Status env_on_stop_signal(Env *env, void (*stopped)(void *self, int signal_number), void *self, Error *err) {
+    int error = env->table->on_stop_signal(env, stopped, self);
+    return error ? error_set_os(err, error, "watching for SIGINT and SIGTERM") : STATUS_OK;
+}
+
 /* ---- helpers ---- */
+
+void env_local_time(Env *env, int64_t wall_us, struct tm *out) {
+    (void)env; /* the zone files are not counted: they are read once, whenever libc likes */
+    time_t seconds = wall_us / 1000000 - (wall_us % 1000000 < 0);
+    tzset();
+    if (!localtime_r(&seconds, out))
+        gmtime_r(&seconds, out);
+}
 
 Status env_read_file(Env *env, const char *path, size_t size_max_bytes, Text *out, Error *err) {
     Status st = STATUS_OK;

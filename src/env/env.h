@@ -174,7 +174,18 @@ bool env_cond_wait(Env *env, EnvCond *cond, EnvMutex *mutex, int64_t deadline_us
 void env_cond_signal(Env *env, EnvCond *cond);    /* wakes at least one waiter */
 void env_cond_broadcast(Env *env, EnvCond *cond); /* wakes all */
 
+/* ---- signals ---- */
+/* Calls `stopped(self, number)` once, on a thread of its own, when the process gets SIGINT or SIGTERM; a
+ * second signal then does what it does by default (it ends the process). NULL takes this back, waits for a
+ * call that is running, and puts back what was there before. One receiver per process: EXISTS when there is
+ * one.  Threads  one at a time, never from `stopped`. */
+CHECKED Status env_on_stop_signal(Env *env, void (*stopped)(void *self, int signal_number), void *self,
+                                  Error *err);
+
 /* ---- helpers over the table ---- */
+struct tm;
+/* Local time by TZ and the machine's zone files, without fractions; UTC when it has none. Floors. */
+void env_local_time(Env *env, int64_t wall_us, struct tm *out);
 /* Whole small files. *out is appended to, unchanged on failure. Over size_max_bytes: INVALID. */
 CHECKED Status env_read_file(Env *env, const char *path, size_t size_max_bytes, Text *out, Error *err);
 /* All or nothing across a crash: temporary name (`path`.tmp), write, sync, rename, sync the directory. The

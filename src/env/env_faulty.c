@@ -464,6 +464,11 @@ static void faulty_cond_broadcast(Env *env, EnvCond *cond) {
 
 /* ---- the environment ---- */
 
+static int faulty_on_stop_signal(Env *env, void (*stopped)(void *self, int signal_number), void *self) {
+    Env *inner = faulty_of(env)->inner;
+    return inner->table->on_stop_signal(inner, stopped, self);
+}
+
 static const EnvTable faulty_table = {
     .wall_us = faulty_wall_us,
     .monotonic_us = faulty_monotonic_us,
@@ -490,6 +495,7 @@ static const EnvTable faulty_table = {
     .dir_close = faulty_dir_close,
     .stream_write = faulty_stream_write,
     .stdout_is_terminal = faulty_stdout_is_terminal,
+    .on_stop_signal = faulty_on_stop_signal,
     .socket_connect = faulty_socket_connect,
     .socket_finish_connect = faulty_socket_finish_connect,
     .socket_is_connected = faulty_socket_is_connected,

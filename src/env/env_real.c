@@ -782,6 +782,79 @@ static void real_cond_broadcast(Env *env, EnvCond *cond) {
     ASSERT(!failed);
 }
 
+/* ---- signals ---- */
+
+/* A handler may do next to nothing, so it writes the signal's number to an eventfd on which a thread waits.
+ *
+ *   free --on_stop_signal: fd, thread, handlers--> watching --on_stop_signal(NULL)--> free
+ *
+ * The handler puts back the default of both signals itself: a second one must not wait for anybody. */
+static struct {
+    EnvThread *thread; /* NULL: free */
+    int fd;
+    void (*stopped)(void *self, int signal_number);
+    void *self;
+    struct sigaction old_int, old_term;
+} stop_watch = {.fd = -1};
+
+enum { STOP_WATCH_ENDS = 1000 }; /* no signal has this number */
+
+static void stop_watch_post(int number) {
+    const uint64_t value = (uint64_t)number;
+    ssize_t ignored = write(stop_watch.fd, &value, sizeof value);
+    (void)ignored;
+}
+
+static void stop_signal_handler(int number) {
+    int saved_errno = errno;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    stop_watch_post(number);
+    errno = saved_errno;
+}
+
+static void stop_watch_run(void *unused) {
+    (void)unused;
+    uint64_t value = 0;
+    while (read(stop_watch.fd, &value, sizeof value) < 0 && errno == EINTR)
+        ;
+    if (value > 0 && value < STOP_WATCH_ENDS)
+        stop_watch.stopped(stop_watch.self, (int)value);
+}
+
+static int real_on_stop_signal(Env *env, void (*stopped)(void *self, int signal_number), void *self) {
+    if (!stopped) {
+        if (!stop_watch.thread)
+            return 0;
+        sigaction(SIGINT, &stop_watch.old_int, NULL);
+        sigaction(SIGTERM, &stop_watch.old_term, NULL);
+        stop_watch_post(STOP_WATCH_ENDS);
+        real_thread_join(env, stop_watch.thread);
+        close(stop_watch.fd);
+        stop_watch.thread = NULL;
+        return 0;
+    }
+    if (stop_watch.thread)
+        return EEXIST;
+    stop_watch.fd = eventfd(0, EFD_CLOEXEC);
+    if (stop_watch.fd < 0)
+        return errno;
+    stop_watch.stopped = stopped;
+    stop_watch.self = self;
+    int error = real_thread_start(env, "leat-signals", stop_watch_run, NULL, &stop_watch.thread);
+    if (error != 0) {
+        close(stop_watch.fd);
+        return error;
+    }
+    struct sigaction action = {.sa_handler = stop_signal_handler, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT); /* the second one waits until the defaults are back */
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaction(SIGINT, &action, &stop_watch.old_int);
+    sigaction(SIGTERM, &action, &stop_watch.old_term);
+    return 0;
+}
+
 /* ---- the environment of this process ---- */
 
 static const EnvTable real_table = {
@@ -838,6 +911,7 @@ static const EnvTable real_table = {
     .cond_wait = real_cond_wait,
     .cond_signal = real_cond_signal,
     .cond_broadcast = real_cond_broadcast,
+    .on_stop_signal = real_on_stop_signal,
 };
 
 static Env real = {&real_table};

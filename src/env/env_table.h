@@ -88,6 +88,8 @@ struct EnvTable {
     bool (*cond_wait)(Env *env, EnvCond *cond, EnvMutex *mutex, int64_t deadline_us);
     void (*cond_signal)(Env *env, EnvCond *cond);
     void (*cond_broadcast)(Env *env, EnvCond *cond);
+
+    int (*on_stop_signal)(Env *env, void (*stopped)(void *self, int signal_number), void *self); /* EEXIST */
 };
 
 #endif
