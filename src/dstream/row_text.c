@@ -1,0 +1,367 @@
+#include "dstream/row_text.h"
+
+#include "base/decimal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <time.h>
+
+/* ---- numbers ---- */
+
+static Str digits_from(const Decimal *d, int begin) {
+    return str_slice(d->digits + begin, (size_t)(d->digit_count - begin));
+}
+
+/* ddd.ddd with at least one digit on both sides. */
+static void append_positional(const Decimal *d, Text *out) {
+    if (d->point <= 0) {
+        text_append(out, STR("0."));
+        for (int i = d->point; i < 0; i++)
+            text_append_byte(out, '0');
+        text_append(out, digits_from(d, 0));
+        return;
+    }
+    for (int i = 0; i < d->point; i++)
+        text_append_byte(out, i < d->digit_count ? d->digits[i] : '0');
+    text_append_byte(out, '.');
+    if (d->point < d->digit_count)
+        text_append(out, digits_from(d, d->point));
+    else
+        text_append_byte(out, '0');
+}
+
+/* Double.toString: positional in [10^-3, 10^7), else 1.0E10. */
+static void scala_f64(double value, Text *out) {
+    if (isnan(value)) {
+        text_append(out, STR("NaN"));
+        return;
+    }
+    if (signbit(value))
+        text_append_byte(out, '-');
+    if (isinf(value)) {
+        text_append(out, STR("Infinity"));
+        return;
+    }
+    Decimal d = decimal_shortest(value, 2);
+    if (value == 0 || (d.point > -3 && d.point <= 7)) {
+        append_positional(&d, out);
+        return;
+    }
+    text_appendf(out, "%c.%sE%d", d.digits[0], d.digit_count > 1 ? d.digits + 1 : "0", d.point - 1);
+}
+
+/* repr: positional in [10^-4, 10^16), else 1e+16. */
+static void python_f64(double value, Text *out) {
+    if (isnan(value)) {
+        text_append(out, STR("nan"));
+        return;
+    }
+    if (signbit(value))
+        text_append_byte(out, '-');
+    if (isinf(value)) {
+        text_append(out, STR("inf"));
+        return;
+    }
+    Decimal d = decimal_shortest(value, 1);
+    if (value == 0 || (d.point > -4 && d.point <= 16)) {
+        append_positional(&d, out);
+        return;
+    }
+    int exponent = d.point - 1;
+    text_append_byte(out, d.digits[0]);
+    if (d.digit_count > 1)
+        text_appendf(out, ".%s", d.digits + 1);
+    text_appendf(out, "e%c%02d", exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+}
+
+/* ---- strings ---- */
+
+/* The character that a well-formed text begins with; *size 0: the first byte begins none. */
+static uint32_t decode_character(Str text, size_t *size) {
+    const unsigned char *at = (const unsigned char *)text.data;
+    size_t expected = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    *size = expected <= text.size && str_is_utf8(str_slice(at, expected)) ? expected : 0;
+    switch (*size) {
+    case 1:
+        return at[0];
+    case 2:
+        return (uint32_t)(at[0] & 0x1f) << 6 | (at[1] & 0x3fu);
+    case 3:
+        return (uint32_t)(at[0] & 0x0f) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+    case 4:
+        return (uint32_t)(at[0] & 0x07) << 18 | (at[1] & 0x3fu) << 12 | (at[2] & 0x3fu) << 6 |
+               (at[3] & 0x3fu);
+    default:
+        return 0;
+    }
+}
+
+/* Categories Cc, Cf, Co, Zl, Zp and Zs but the blank, in order; surrogates are not well-formed UTF-8. */
+static bool is_printable(uint32_t c) {
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x00, 0x1f},       {0x7f, 0xa0},       {0xad, 0xad},         {0x600, 0x605},     {0x61c, 0x61c},
+        {0x6dd, 0x6dd},     {0x70f, 0x70f},     {0x890, 0x891},       {0x8e2, 0x8e2},     {0x1680, 0x1680},
+        {0x180e, 0x180e},   {0x2000, 0x200f},   {0x2028, 0x202f},     {0x205f, 0x2064},   {0x2066, 0x206f},
+        {0x3000, 0x3000},   {0xe000, 0xf8ff},   {0xfeff, 0xfeff},     {0xfff9, 0xfffb},   {0x110bd, 0x110bd},
+        {0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3},   {0x1d173, 0x1d17a}, {0xe0001, 0xe0001},
+        {0xe0020, 0xe007f}, {0xf0000, 0xffffd}, {0x100000, 0x10fffd},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(ranges) && ranges[i].first <= c; i++) {
+        if (c <= ranges[i].last)
+            return false;
+    }
+    return true;
+}
+
+static void python_repr_character(uint32_t c, char quote, Str bytes, Text *out) {
+    if (c == (unsigned char)quote || c == '\\')
+        text_appendf(out, "\\%c", (char)c);
+    else if (c == '\t')
+        text_append(out, STR("\\t"));
+    else if (c == '\n')
+        text_append(out, STR("\\n"));
+    else if (c == '\r')
+        text_append(out, STR("\\r"));
+    else if (is_printable(c))
+        text_append(out, bytes);
+    else
+        text_appendf(out, c <= 0xff ? "\\x%02x" : c <= 0xffff ? "\\u%04x" : "\\U%08x", c);
+}
+
+static char choose_quote(Str value) {
+    bool has_single = value.size && memchr(value.data, '\'', value.size);
+    return has_single && !memchr(value.data, '"', value.size) ? '"' : '\'';
+}
+
+static void python_repr(Str value, Text *out) {
+    char quote = choose_quote(value);
+    text_append_byte(out, quote);
+    for (size_t at = 0; at < value.size;) {
+        Str rest = str_slice(value.data + at, value.size - at);
+        size_t size;
+        uint32_t c = decode_character(rest, &size);
+        if (size == 0) {
+            text_appendf(out, "\\udc%02x", (unsigned char)rest.data[0]); /* as surrogateescape decodes it */
+            at++;
+            continue;
+        }
+        python_repr_character(c, quote, str_slice(rest.data, size), out);
+        at += size;
+    }
+    text_append_byte(out, quote);
+}
+
+static void python_bytes(Str value, Text *out) {
+    char quote = choose_quote(value);
+    text_appendf(out, "b%c", quote);
+    for (size_t i = 0; i < value.size; i++) {
+        unsigned char c = (unsigned char)value.data[i];
+        if (c >= 0x7f)
+            text_appendf(out, "\\x%02x", c);
+        else
+            python_repr_character(c, quote, str_slice(value.data + i, 1), out);
+    }
+    text_append_byte(out, quote);
+}
+
+static void scala_bytes(Str value, Text *out) {
+    text_append_byte(out, '[');
+    for (size_t i = 0; i < value.size; i++)
+        text_appendf(out, i ? " %02X" : "%02X", (unsigned char)value.data[i]);
+    text_append_byte(out, ']');
+}
+
+static void plain_string(const RowText *how, Str value, Text *out) {
+    if (how->is_terminal)
+        text_append_escaped(out, value);
+    else
+        text_append(out, value);
+}
+
+/* ---- times ---- */
+
+static int fraction_us(int64_t time_us) {
+    int64_t us = time_us % 1000000;
+    return (int)(us < 0 ? us + 1000000 : us);
+}
+
+static void append_local_second(const struct tm *t, Text *out) {
+    text_appendf(out, "%04d-%02d-%02d %02d:%02d:%02d", t->tm_year + 1900, t->tm_mon + 1, t->tm_mday,
+                 t->tm_hour, t->tm_min, t->tm_sec);
+}
+
+/* java.sql.Timestamp.toString: a fraction always, without zeros at its end. */
+static void scala_timestamp(const RowText *how, int64_t time_us, Text *out) {
+    struct tm t;
+    env_local_time(how->env, time_us, &t);
+    append_local_second(&t, out);
+    text_appendf(out, ".%06d", fraction_us(time_us));
+    for (int kept = 6; kept > 1 && out->data[out->size - 1] == '0'; kept--)
+        out->data[--out->size] = 0;
+}
+
+/* str(datetime) */
+static void python_time(const RowText *how, int64_t time_us, Text *out) {
+    struct tm t;
+    env_local_time(how->env, time_us, &t);
+    append_local_second(&t, out);
+    if (fraction_us(time_us))
+        text_appendf(out, ".%06d", fraction_us(time_us));
+}
+
+/* repr(datetime): seconds are left out where they and what follows are 0. */
+static void python_time_repr(const RowText *how, int64_t time_us, Text *out) {
+    struct tm t;
+    env_local_time(how->env, time_us, &t);
+    text_appendf(out, "datetime.datetime(%d, %d, %d, %d, %d", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
+                 t.tm_hour, t.tm_min);
+    if (t.tm_sec || fraction_us(time_us))
+        text_appendf(out, ", %d", t.tm_sec);
+    if (fraction_us(time_us))
+        text_appendf(out, ", %d", fraction_us(time_us));
+    text_append_byte(out, ')');
+}
+
+/* ---- values ---- */
+
+static void python_value(const RowText *how, const Column *column, uint32_t row, bool is_alone, Text *out);
+static void scala_value(const RowText *how, const Column *column, uint32_t row, Text *out);
+
+/* The columns as a tuple. */
+static void tuple(const RowText *how, const Column *columns, uint32_t count, uint32_t row, Text *out) {
+    bool is_python = how->style == ROW_TEXT_PYTHON;
+    text_append_byte(out, '(');
+    for (uint32_t i = 0; i < count; i++) {
+        if (i > 0)
+            text_append(out, is_python ? STR(", ") : STR(","));
+        if (is_python)
+            python_value(how, &columns[i], row, false, out);
+        else
+            scala_value(how, &columns[i], row, out);
+    }
+    if (is_python && count == 1)
+        text_append_byte(out, ',');
+    text_append_byte(out, ')');
+}
+
+static void scala_value(const RowText *how, const Column *column, uint32_t row, Text *out) {
+    if (column_is_null(column, row)) {
+        text_append(out, STR("null"));
+        return;
+    }
+    switch (column->type->kind) {
+    case LEAT_BOOLEAN:
+        text_append(out, column_bool(column, row) ? STR("true") : STR("false"));
+        return;
+    case LEAT_BIGINT:
+        text_appendf(out, "%" PRId64, column_i64(column, row));
+        return;
+    case LEAT_DOUBLE:
+        scala_f64(column_f64(column, row), out);
+        return;
+    case LEAT_STRING:
+        plain_string(how, column_str(column, row), out);
+        return;
+    case LEAT_BINARY:
+        scala_bytes(column_str(column, row), out);
+        return;
+    case LEAT_TIMESTAMP:
+        scala_timestamp(how, column_i64(column, row), out);
+        return;
+    case LEAT_ARRAY: {
+        const int32_t *offsets = column->data;
+        text_append(out, STR("CompactBuffer("));
+        for (int32_t i = offsets[row]; i < offsets[row + 1]; i++) {
+            if (i > offsets[row])
+                text_append(out, STR(", "));
+            scala_value(how, &column->children[0], (uint32_t)i, out);
+        }
+        text_append_byte(out, ')');
+        return;
+    }
+    case LEAT_STRUCT:
+        tuple(how, column->children, column->type->field_count, row, out);
+        return;
+    }
+}
+
+/* Alone a string and a time are shown by str(), inside something by repr(). */
+static void python_value(const RowText *how, const Column *column, uint32_t row, bool is_alone, Text *out) {
+    if (column_is_null(column, row)) {
+        text_append(out, STR("None"));
+        return;
+    }
+    switch (column->type->kind) {
+    case LEAT_BOOLEAN:
+        text_append(out, column_bool(column, row) ? STR("True") : STR("False"));
+        return;
+    case LEAT_BIGINT:
+        text_appendf(out, "%" PRId64, column_i64(column, row));
+        return;
+    case LEAT_DOUBLE:
+        python_f64(column_f64(column, row), out);
+        return;
+    case LEAT_STRING:
+        if (is_alone)
+            plain_string(how, column_str(column, row), out);
+        else
+            python_repr(column_str(column, row), out);
+        return;
+    case LEAT_BINARY:
+        python_bytes(column_str(column, row), out);
+        return;
+    case LEAT_TIMESTAMP:
+        if (is_alone)
+            python_time(how, column_i64(column, row), out);
+        else
+            python_time_repr(how, column_i64(column, row), out);
+        return;
+    case LEAT_ARRAY: {
+        const int32_t *offsets = column->data;
+        text_append_byte(out, '[');
+        for (int32_t i = offsets[row]; i < offsets[row + 1]; i++) {
+            if (i > offsets[row])
+                text_append(out, STR(", "));
+            python_value(how, &column->children[0], (uint32_t)i, false, out);
+        }
+        text_append_byte(out, ']');
+        return;
+    }
+    case LEAT_STRUCT:
+        tuple(how, column->children, column->type->field_count, row, out);
+        return;
+    }
+}
+
+/* One side of a pair, or an element without a key. */
+static void side(const RowText *how, const Column *columns, uint32_t count, uint32_t row, bool is_alone,
+                 Text *out) {
+    if (count > 1)
+        tuple(how, columns, count, row, out);
+    else if (how->style == ROW_TEXT_PYTHON)
+        python_value(how, columns, row, is_alone, out);
+    else
+        scala_value(how, columns, row, out);
+}
+
+void row_text(const RowText *how, const Schema *schema, const Column *columns, uint32_t row, Text *out) {
+    uint32_t key_count = schema->key_count, value_count = schema->column_count - key_count;
+    if (key_count == 0 || value_count == 0) {
+        side(how, columns, schema->column_count, row, true, out);
+        return;
+    }
+    text_append_byte(out, '(');
+    side(how, columns, key_count, row, false, out);
+    text_append(out, how->style == ROW_TEXT_PYTHON ? STR(", ") : STR(","));
+    side(how, columns + key_count, value_count, row, false, out);
+    text_append_byte(out, ')');
+}
+
+void row_text_time(const RowText *how, int64_t batch_time_ms, Text *out) {
+    if (how->style == ROW_TEXT_SCALA)
+        text_appendf(out, "%" PRId64 " ms", batch_time_ms);
+    else
+        python_time(how, batch_time_ms * 1000, out);
+}

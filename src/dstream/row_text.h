@@ -1,0 +1,48 @@
+/* row_text.h - elements of a stream as Spark prints them: print (what Scala's toString gives) and pprint
+ * (what Python's print gives).
+ *
+ *   one column                        the value alone: hello                hello
+ *   k key columns and v others        (key,value):     (hello,1)            ('hello', 1)
+ *   no key, several columns           a tuple:         (a,1,true)           ('a', 1, True)
+ *
+ * where a side of the pair that has several columns is a tuple itself: ((a,b),1). All columns key is as no
+ * key.
+ *
+ *   type        print                            pprint: alone / inside a pair, tuple or list
+ *   BOOLEAN     true                             True
+ *   BIGINT      3                                3
+ *   DOUBLE      1.0, 1.0E10, NaN, Infinity       1.0, 10000000000.0, 1e+16, nan, inf
+ *   STRING      its bytes                        its bytes / 'it', "it's", 'line\n', 'not UTF-8: \udce9'
+ *   BINARY      [01 FF]                          b'\x01\xff'
+ *   TIMESTAMP   2026-11-21 10:00:00.0            2026-11-21 10:00:00 / datetime.datetime(2026, 11, 21, 10,
+ * 0), local time ARRAY       CompactBuffer(1, 1)              [1, 1] STRUCT      (1,a) (1, 'a'), (1,) with
+ * one field null        null                             None
+ *
+ * Two things that Spark does not say are ours. Spark replaces bytes that are not UTF-8 by U+FFFD when it
+ * reads a line; Leat keeps them, and repr shows each as Python would after decoding with surrogateescape. And
+ * which code points repr escapes depends on the Unicode version of that Python: here controls, separators
+ * other than the blank, format characters, surrogates and private use are escaped; code points that nobody
+ * has assigned are not.
+ */
+#ifndef LEAT_DSTREAM_ROW_TEXT_H
+#define LEAT_DSTREAM_ROW_TEXT_H
+
+#include "column/chunk.h"
+#include "env/env.h"
+
+typedef enum RowTextStyle { ROW_TEXT_SCALA, ROW_TEXT_PYTHON } RowTextStyle;
+
+typedef struct RowText {
+    Env *env; /* for local time */
+    RowTextStyle style;
+    bool is_terminal; /* text that stands as its bytes: control bytes and what is not UTF-8 are escaped */
+} RowText;
+
+/* Appends the element that `columns` hold at `row`; their number and types are those of `schema`, whose
+ * key_count gives the shape. No line break. */
+void row_text(const RowText *how, const Schema *schema, const Column *columns, uint32_t row, Text *out);
+
+/* "1000 ms" or "2015-10-18 20:06:06", with ".500000" where the milliseconds are not 0. */
+void row_text_time(const RowText *how, int64_t batch_time_ms, Text *out);
+
+#endif
