@@ -1,5 +1,7 @@
 #include "column/literal.h"
 
+#include "base/decimal.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -22,24 +24,15 @@ void literal_f64(double value, Text *out) {
         text_append(out, value < 0 ? STR("-inf") : STR("inf"));
         return;
     }
-    /* The fewest digits that read back as the same value; 17 always do. "-d.ddde+xx" */
-    char scientific[40];
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(scientific, sizeof scientific, "%.*e", digits - 1, value);
-        if (strtod(scientific, NULL) == value)
-            break;
+    Decimal decimal = decimal_shortest(value, 1);
+    int exponent = decimal.point - 1, fraction_digits = decimal.digit_count - decimal.point;
+    if (exponent < -4 || exponent >= 16) {
+        text_appendf(out, "%s%c%s%s", signbit(value) ? "-" : "", decimal.digits[0],
+                     decimal.digit_count > 1 ? "." : "", decimal.digits + 1);
+        text_appendf(out, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
+    } else { /* 3.0, 120.0, 0.00012 */
+        text_appendf(out, "%.*f", fraction_digits > 1 ? fraction_digits : 1, value);
     }
-    const char *mark = strchr(scientific, 'e');
-    int exponent = (int)strtol(mark + 1, NULL, 10);
-    int digits = 0; /* of the mantissa */
-    for (const char *c = scientific; c < mark; c++)
-        digits += *c >= '0' && *c <= '9';
-    if (exponent < -4 || exponent >= 16)
-        text_append(out, str_from(scientific));
-    else if (digits <= exponent + 1)
-        text_appendf(out, "%.1f", value); /* whole: 3.0, 120.0 */
-    else
-        text_appendf(out, "%.*f", digits - 1 - exponent, value);
 }
 
 /* `quote` and backslash get a backslash; `append` writes what stands between them. */
