@@ -429,10 +429,19 @@ void key_table_remove(KeyTable *table, KeySlot *slot) {
 
 /* ---- batches ---- */
 
-/* Room for every view being new, so that nothing fails half-way and no slot moves. */
-static Status reserve_views(KeyTable *table, const View *views, uint32_t count, Error *err) {
-    uint64_t long_bytes = 0;
+/* Views that do not stand whole in a slot for everybody to see: long ones, and the empty one, which looks
+ * like an empty slot. */
+static uint32_t views_count_odd(const View *views, uint32_t count) {
+    uint32_t odd = 0;
     for (uint32_t i = 0; i < count; i++)
+        odd += views[i].size - 1 >= VIEW_INLINE_MAX;
+    return odd;
+}
+
+/* Room for every view being new, so that nothing fails half-way and no slot moves. */
+static Status reserve_views(KeyTable *table, const View *views, uint32_t count, uint32_t odd, Error *err) {
+    uint64_t long_bytes = 0;
+    for (uint32_t i = 0; odd && i < count; i++)
         long_bytes += views[i].size > VIEW_INLINE_MAX ? views[i].size : 0;
     TRY(slots_reserve_more(table, count, err));
     return long_bytes ? bytes_reserve_more(table, long_bytes, err) : STATUS_OK;
@@ -453,24 +462,24 @@ static inline __attribute__((always_inline)) void row_done(const KeyTable *table
         slot->value += (uint64_t)(task.values ? task.values[row] : task.constant);
 }
 
-/* Compares short keys with the slot at their home and lists the rows that are not there: with other keys,
- * long keys, and the empty key, which looks like an empty slot. */
+/* Compares short keys with the slot at their home and lists the rows that are not there: with other keys, and
+ * odd ones where there are any. Rows [begin, end) of a block. */
 static inline __attribute__((always_inline)) uint32_t match_homes(const KeyTable *table, const View *views,
-                                                                  const uint64_t *hashes, uint32_t count,
-                                                                  RowTask task, bool prefetches,
-                                                                  uint32_t *missed) {
+                                                                  const uint64_t *hashes, uint32_t begin,
+                                                                  uint32_t end, RowTask task, bool has_odd,
+                                                                  bool prefetches, uint32_t *missed,
+                                                                  uint32_t missed_count) {
     KeySlot *const slots = table->slots;
     const unsigned shift = table->shift;
-    uint32_t missed_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = begin; i < end; i++) {
         if (prefetches)
-            __builtin_prefetch(
-                &slots[hashes[i + PREFETCH_DISTANCE < count ? i + PREFETCH_DISTANCE : i] >> shift], 1);
+            __builtin_prefetch(&slots[hashes[i + PREFETCH_DISTANCE] >> shift], 1);
         uint64_t home = hashes[i] >> shift;
         KeySlot *slot = &slots[home];
         KeyWords key = words_of(&views[i]), there = words_of(&slot->key);
-        bool is_short = (uint32_t)key.low - 1 < VIEW_INLINE_MAX;
-        bool found = is_short & (((key.low ^ there.low) | (key.high ^ there.high)) == 0);
+        bool found = ((key.low ^ there.low) | (key.high ^ there.high)) == 0;
+        if (has_odd)
+            found &= (uint32_t)key.low - 1 < VIEW_INLINE_MAX;
         if (task.slots)
             task.slots[i] = (uint32_t)home;
         else
@@ -516,23 +525,11 @@ static inline __attribute__((always_inline)) uint32_t match_long(const KeyTable 
     return kept;
 }
 
-static inline __attribute__((always_inline)) void rows_upsert(KeyTable *table, const View *views,
-                                                              const char *const *bases,
-                                                              const uint64_t *hashes, uint32_t count,
-                                                              RowTask task, bool prefetches) {
-    uint32_t missed[BLOCK_ROWS], long_count = 0, missed_count = count;
-    for (uint32_t i = 0; i < count; i++)
-        long_count += views[i].size > VIEW_INLINE_MAX;
-    bool mostly_long = long_count > count / 2;
-    if (mostly_long) {
-        for (uint32_t i = 0; i < count; i++)
-            missed[i] = i;
-    } else {
-        missed_count = match_homes(table, views, hashes, count, task, prefetches, missed);
-    }
-    if (long_count)
-        missed_count =
-            match_long(table, views, bases, hashes, missed_count, task, prefetches && mostly_long, missed);
+/* What is left of a block: probes on, one by one. */
+static inline __attribute__((always_inline)) void rows_probe(KeyTable *table, const View *views,
+                                                             const char *const *bases, const uint64_t *hashes,
+                                                             RowTask task, const uint32_t *missed,
+                                                             uint32_t missed_count) {
     for (uint32_t m = 0; m < missed_count; m++) {
         uint32_t row = missed[m];
         Key key = key_from_view(&views[row], bases);
@@ -544,48 +541,74 @@ static inline __attribute__((always_inline)) void rows_upsert(KeyTable *table, c
     }
 }
 
-/* Copies of the passes for each task, so that none asks per row what to do. */
+/* A block of rows, `odd` of them odd. */
+static inline __attribute__((always_inline)) void rows_upsert(KeyTable *table, const View *views,
+                                                              const char *const *bases,
+                                                              const uint64_t *hashes, uint32_t count,
+                                                              uint32_t odd, RowTask task) {
+    uint32_t missed[BLOCK_ROWS], missed_count = 0;
+    bool prefetches = table->slot_count >= PREFETCH_SLOTS_MIN, mostly_odd = odd > count / 2;
+    uint32_t ahead = prefetches && count > PREFETCH_DISTANCE ? count - PREFETCH_DISTANCE : 0;
+    if (mostly_odd) {
+        for (uint32_t i = 0; i < count; i++)
+            missed[i] = i;
+        missed_count = count;
+    } else if (odd) {
+        missed_count = match_homes(table, views, hashes, 0, ahead, task, true, true, missed, 0);
+        missed_count =
+            match_homes(table, views, hashes, ahead, count, task, true, false, missed, missed_count);
+    } else {
+        missed_count = match_homes(table, views, hashes, 0, ahead, task, false, true, missed, 0);
+        missed_count =
+            match_homes(table, views, hashes, ahead, count, task, false, false, missed, missed_count);
+    }
+    if (odd)
+        missed_count =
+            match_long(table, views, bases, hashes, missed_count, task, prefetches && mostly_odd, missed);
+    rows_probe(table, views, bases, hashes, task, missed, missed_count);
+}
+
+/* A copy of the passes for each task, so that none asks per row what to do. */
 static void rows_add_constant(KeyTable *table, const View *views, const char *const *bases,
-                              const uint64_t *hashes, uint32_t count, int64_t constant) {
-    RowTask task = {.constant = constant};
-    if (table->slot_count < PREFETCH_SLOTS_MIN)
-        rows_upsert(table, views, bases, hashes, count, task, false);
-    else
-        rows_upsert(table, views, bases, hashes, count, task, true);
+                              const uint64_t *hashes, uint32_t count, uint32_t odd, int64_t constant) {
+    rows_upsert(table, views, bases, hashes, count, odd, (RowTask){.constant = constant});
 }
 
 static void rows_add_values(KeyTable *table, const View *views, const char *const *bases,
-                            const uint64_t *hashes, uint32_t count, const int64_t *values) {
-    RowTask task = {.values = values};
-    rows_upsert(table, views, bases, hashes, count, task, true);
+                            const uint64_t *hashes, uint32_t count, uint32_t odd, const int64_t *values) {
+    rows_upsert(table, views, bases, hashes, count, odd, (RowTask){.values = values});
 }
 
 static void rows_find_slots(KeyTable *table, const View *views, const char *const *bases,
-                            const uint64_t *hashes, uint32_t count, uint32_t *slots) {
-    RowTask task = {.slots = slots};
-    rows_upsert(table, views, bases, hashes, count, task, true);
+                            const uint64_t *hashes, uint32_t count, uint32_t odd, uint32_t *slots) {
+    rows_upsert(table, views, bases, hashes, count, odd, (RowTask){.slots = slots});
 }
 
 Status key_table_upsert_views(KeyTable *table, const View *views, const char *const *bases,
                               const uint64_t *hashes, uint32_t count, uint32_t *slots, Error *err) {
-    TRY(reserve_views(table, views, count, err));
+    uint32_t odd = views_count_odd(views, count);
+    TRY(reserve_views(table, views, count, odd, err));
     if (table->slot_count > UINT32_MAX)
         return error_set(err, STATUS_NO_MEMORY, "%s: more than %" PRIu32 " slots", table->who, UINT32_MAX);
-    for (uint32_t done = 0; done < count; done += BLOCK_ROWS)
-        rows_find_slots(table, views + done, bases, hashes + done,
-                        count - done < BLOCK_ROWS ? count - done : BLOCK_ROWS, slots + done);
+    for (uint32_t done = 0; done < count; done += BLOCK_ROWS) {
+        uint32_t rows = count - done < BLOCK_ROWS ? count - done : BLOCK_ROWS;
+        uint32_t odd_here = odd && rows < count ? views_count_odd(views + done, rows) : odd;
+        rows_find_slots(table, views + done, bases, hashes + done, rows, odd_here, slots + done);
+    }
     return STATUS_OK;
 }
 
 Status key_table_add_i64(KeyTable *table, const View *views, const char *const *bases, const uint64_t *hashes,
                          uint32_t count, const int64_t *values, int64_t constant, Error *err) {
-    TRY(reserve_views(table, views, count, err));
+    uint32_t odd = views_count_odd(views, count);
+    TRY(reserve_views(table, views, count, odd, err));
     for (uint32_t done = 0; done < count; done += BLOCK_ROWS) {
         uint32_t rows = count - done < BLOCK_ROWS ? count - done : BLOCK_ROWS;
+        uint32_t odd_here = odd && rows < count ? views_count_odd(views + done, rows) : odd;
         if (values)
-            rows_add_values(table, views + done, bases, hashes + done, rows, values + done);
+            rows_add_values(table, views + done, bases, hashes + done, rows, odd_here, values + done);
         else
-            rows_add_constant(table, views + done, bases, hashes + done, rows, constant);
+            rows_add_constant(table, views + done, bases, hashes + done, rows, odd_here, constant);
     }
     return STATUS_OK;
 }

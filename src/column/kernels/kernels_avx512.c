@@ -196,34 +196,25 @@ static inline __m512i xor_shifted(__m512i hash, unsigned shift) {
  * formulas of all sizes are computed and the right one is kept, which is cheaper than asking. */
 static inline __m512i hash_short(__m512i first, __m512i second) {
     const __m512i byte = all(0xff);
-    __m512i size = _mm512_and_si512(first, all(UINT32_MAX));
-    __m512i bits = _mm512_slli_epi64(size, 3);
+    __m512i size = _mm512_and_si512(first, all(UINT32_MAX)), bits = _mm512_slli_epi64(size, 3);
     __m512i word =
         _mm512_or_si512(_mm512_srli_epi64(first, 32), _mm512_slli_epi64(second, 32)); /* bytes 0-7 */
     __mmask8 over_3 = _mm512_cmpgt_epu64_mask(size, all(3)), over_8 = _mm512_cmpgt_epu64_mask(size, all(8));
 
     /* 1-3 bytes */
-    __m512i middle =
-        _mm512_and_si512(_mm512_srlv_epi64(word, _mm512_slli_epi64(_mm512_srli_epi64(size, 1), 3)), byte);
+    __m512i half = _mm512_slli_epi64(_mm512_srli_epi64(size, 1), 3);
+    __m512i middle = _mm512_and_si512(_mm512_srlv_epi64(word, half), byte);
     __m512i last = _mm512_and_si512(_mm512_srlv_epi64(word, _mm512_sub_epi64(bits, all(8))), byte);
     __m512i a =
         _mm512_or_si512(_mm512_slli_epi64(_mm512_and_si512(word, byte), 16), _mm512_slli_epi64(middle, 24));
     a = _mm512_or_si512(a, _mm512_or_si512(last, _mm512_slli_epi64(size, 8)));
-    a = _mm512_xor_si512(a, all(XXH3_SECRET_1_3));
-    a = _mm512_mullo_epi64(xor_shifted(a, 33), all(XXH3_PRIME_1_3_A));
-    a = _mm512_mullo_epi64(xor_shifted(a, 29), all(XXH3_PRIME_1_3_B));
-    a = xor_shifted(a, 32);
-    a = _mm512_mask_mov_epi64(a, _mm512_testn_epi64_mask(size, size), all(XXH3_EMPTY));
+    a = xor_shifted(_mm512_xor_si512(a, all(XXH3_SECRET_1_3)), 33);
 
     /* 4-8 bytes: the last four above the first four */
     __m512i b = _mm512_and_si512(_mm512_srlv_epi64(word, _mm512_sub_epi64(bits, all(32))), all(UINT32_MAX));
-    b = _mm512_add_epi64(b, _mm512_slli_epi64(word, 32));
-    b = _mm512_xor_si512(b, all(XXH3_SECRET_4_8));
-    b = _mm512_xor_si512(b, _mm512_xor_si512(_mm512_rol_epi64(b, 49), _mm512_rol_epi64(b, 24)));
-    b = _mm512_mullo_epi64(b, all(XXH3_PRIME_4_8));
-    b = _mm512_xor_si512(b, _mm512_add_epi64(_mm512_srli_epi64(b, 35), size));
-    b = _mm512_mullo_epi64(b, all(XXH3_PRIME_4_8));
-    b = xor_shifted(b, 28);
+    b = _mm512_xor_si512(_mm512_add_epi64(b, _mm512_slli_epi64(word, 32)), all(XXH3_SECRET_4_8));
+    b = _mm512_ternarylogic_epi64(b, _mm512_rol_epi64(b, 49), _mm512_rol_epi64(b, 24),
+                                  0x96); /* b ^ b' ^ b" */
 
     /* 9-12 bytes: the first eight and the last eight */
     const __m512i reversed =
@@ -233,10 +224,19 @@ static inline __m512i hash_short(__m512i first, __m512i second) {
     high = _mm512_xor_si512(high, all(XXH3_SECRET_9_HIGH));
     __m512i c = _mm512_add_epi64(_mm512_add_epi64(size, _mm512_shuffle_epi8(low, reversed)),
                                  _mm512_add_epi64(high, multiply_fold(low, high)));
-    c = _mm512_mullo_epi64(xor_shifted(c, 37), all(XXH3_PRIME_9));
-    c = xor_shifted(c, 32);
 
-    return _mm512_mask_mov_epi64(_mm512_mask_mov_epi64(a, over_3, b), over_8, c);
+    /* From here on the formulas differ only in constants, so each row takes those of its size. */
+    __m512i mixed =
+        _mm512_mullo_epi64(_mm512_mask_mov_epi64(a, over_3, b),
+                           _mm512_mask_mov_epi64(all(XXH3_PRIME_1_3_A), over_3, all(XXH3_PRIME_4_8)));
+    __m512i shifted = _mm512_srlv_epi64(mixed, _mm512_mask_mov_epi64(all(29), over_3, all(35)));
+    mixed = _mm512_xor_si512(mixed, _mm512_mask_add_epi64(shifted, over_3, shifted, size));
+    mixed = _mm512_mask_mov_epi64(mixed, over_8, xor_shifted(c, 37));
+    __m512i prime = _mm512_mask_mov_epi64(all(XXH3_PRIME_1_3_B), over_3, all(XXH3_PRIME_4_8));
+    mixed = _mm512_mullo_epi64(mixed, _mm512_mask_mov_epi64(prime, over_8, all(XXH3_PRIME_9)));
+    __m512i by = _mm512_mask_mov_epi64(all(32), over_3 & (__mmask8)~over_8, all(28));
+    mixed = _mm512_xor_si512(mixed, _mm512_srlv_epi64(mixed, by));
+    return _mm512_mask_mov_epi64(mixed, _mm512_testn_epi64_mask(size, size), all(XXH3_EMPTY));
 }
 
 /* Eight rows, all of them views, from two registers of four. */
