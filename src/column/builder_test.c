@@ -410,6 +410,34 @@ TEST(every_budget_is_enough_or_refused) {
     end();
 }
 
+/* I3: not even the size of a buffer that is shared changes. */
+TEST(a_shared_buffer_is_left_alone) {
+    begin("s STRING");
+    Builder *b = create();
+    SharedChunk *shared;
+    Chunk chunk;
+    for (int i = 0; i < 300; i++) {
+        CHECK_OK(builder_put_str(b, 0, STR("a string of about forty bytes, which it is"), &err), err);
+        builder_end_row(b);
+    }
+    builder_chunk(b, &chunk);
+    CHECK_OK(chunk_share(&chunk, &budget, "test", &shared, &err), err);
+    const Column *column = &shared_chunk_view(shared)->columns[0];
+    CHECK_EQ(column->buffer_count, 1);
+    CHECK(column->buffers[0] == chunk.columns[0].buffers[0]);
+    size_t size = column->buffers[0]->size;
+    CHECK_OK(builder_put_str(b, 0, STR("more than twelve bytes"), &err), err);
+    builder_end_row(b);
+    CHECK_EQ(column->buffers[0]->size, size);
+    builder_chunk(b, &chunk);
+    chunk_verify(&chunk);
+    CHECK(str_equal(column_str(&chunk.columns[0], 300), STR("more than twelve bytes")));
+    builder_destroy(b);
+    chunk_verify(shared_chunk_view(shared));
+    shared_chunk_release(shared);
+    end();
+}
+
 TEST(a_warm_builder_allocates_nothing) {
     begin("s STRING");
     Builder *b = create();

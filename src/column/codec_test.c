@@ -226,6 +226,8 @@ TEST(bytes_that_no_encoding_gives) {
                   "encoded row: at byte 1 of 2: there are bytes behind the last value");
     check_refused("a ARRAY<BOOLEAN>", false, false, STR("\1\xff\xff\xff\xff\0"),
                   "encoded row: at byte 5 of 6: an array of more elements than there are bytes");
+    check_refused("a ARRAY<BOOLEAN>", false, false, STR("\1\3\0\0\0\0\0"),
+                  "encoded row: at byte 5 of 7: an array of more elements than there are bytes");
     check_refused("d DOUBLE", true, false, STR("\0\0\0\0\0\0\0\x80"),
                   "encoded row: at byte 8 of 8: a double that no key holds");
     check_refused("d DOUBLE, e DOUBLE", true, false, STR("\0\1\1\0\0\0\0\0\xf8\x7f"),

@@ -157,8 +157,15 @@ TEST(texts_as_long_as_chunks) {
             text_deinit(&text);
         }
     }
-    /* One long line among short ones. */
+    /* Nothing but ends, so that the last block fills the chunk to its last row. */
     Text text = {0};
+    for (uint32_t size = 1; size <= 4200; size++) {
+        text_append_byte(&text, ' ');
+        if (size % 64 < 2 || size % 64 == 63)
+            check_text_read(text_str(&text), true, ' ');
+    }
+    text_reset(&text);
+    /* One long line among short ones. */
     for (int i = 0; i < 1 << 20; i++)
         text_append_byte(&text, (char)('a' + i % 26));
     text_append(&text, STR("\nb\r\n"));
