@@ -94,7 +94,7 @@ CHECKED static Status random_value(Random *random, Builder *builder, BuilderPart
         return part_str(builder, part, index, value, err);
     }
     case LEAT_ARRAY: {
-        uint32_t begin, count = (uint32_t)random_below(random, 4);
+        uint32_t begin = 0, count = (uint32_t)random_below(random, 4);
         TRY(part_array(builder, part, index, count, &begin, err));
         text_append_byte(shown, '[');
         for (uint32_t i = 0; i < count; i++) {

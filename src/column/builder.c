@@ -303,7 +303,7 @@ CHECKED static Status part_value(Builder *b, BuilderPart *part, uint32_t index, 
         return part_str(b, part, index, column_str(from, row), err);
     case LEAT_ARRAY: {
         const int32_t *offsets = from->data;
-        uint32_t begin, count = (uint32_t)(offsets[row + 1] - offsets[row]);
+        uint32_t begin = 0, count = (uint32_t)(offsets[row + 1] - offsets[row]);
         TRY(part_array(b, part, index, count, &begin, err));
         for (uint32_t i = 0; i < count; i++)
             TRY(part_value(b, &part->children[0], begin + i, &from->children[0], (uint32_t)offsets[row] + i,

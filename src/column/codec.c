@@ -172,7 +172,7 @@ CHECKED static Status decode(Reader *r, Builder *b, BuilderPart *part, uint32_t 
         return part_str(b, part, index, bytes, err);
     }
     case LEAT_ARRAY: {
-        uint32_t count, element_begin;
+        uint32_t count, element_begin = 0;
         TRY(read_count(r, &count, err));
         TRY(part_array(b, part, index, count, &element_begin, err));
         for (uint32_t i = 0; i < count; i++)
