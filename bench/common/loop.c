@@ -79,6 +79,7 @@ typedef struct BestTable {
     size_t bytes;
     unsigned shift;
     uint64_t used;
+    Arena *long_words; /* side by side: in the text they lie a page apart */
 } BestTable;
 
 static uint32_t word_size(LoopWord word) {
@@ -126,6 +127,7 @@ static void best_grow(BestTable *table) {
         *slot = *from;
         table->used++;
     }
+    table->long_words = old.long_words;
     munmap(old.slots, old.bytes);
 }
 
@@ -152,6 +154,11 @@ static void best_count(BestTable *table, const LoopWord *words, const uint64_t *
             slot->word = words[i];
             slot->hash = hashes[i];
             table->used++;
+            if (word_size(words[i]) > LOOP_INLINE_MAX) {
+                char *copy = arena_alloc(table->long_words, word_size(words[i]));
+                memcpy(copy, word_text(&words[i]).data, word_size(words[i]));
+                slot->word.high = (uint64_t)(uintptr_t)copy;
+            }
         }
         slot->count++;
     }
@@ -188,7 +195,7 @@ LoopResult loop_best(const char *path) {
     Str text;
     if (!text_map(path, &text))
         return result;
-    BestTable table;
+    BestTable table = {.long_words = arena_create(NULL, "the loop")};
     best_table_create(&table, 64 - 13);
 
     /* Whole blocks in place, as long as a load of 16 bytes at any word's start stays in the file; the rest
@@ -213,6 +220,7 @@ LoopResult loop_best(const char *path) {
     }
     free(copy);
     munmap(table.slots, table.bytes);
+    arena_destroy(table.long_words);
     text_unmap(text);
     result.ok = true;
     result.bytes = text.size;

@@ -48,21 +48,29 @@ static uint32_t scan_lines(TextScan *scan, LeatStr *out, uint32_t room) {
 }
 
 /* Views first..first+3 of the block: `starts` and `sizes` have a byte per token, starts count from the block
- * before. */
-static inline void four_views(__m512i before, __m512i block, __m512i starts, __m512i sizes, uint32_t first,
-                              View *out) {
+ * before. `origin` has in each view the buffer and the offset of the block before, where a long view has
+ * buffer and offset. */
+static inline __attribute__((always_inline)) void four_views(__m512i before, __m512i block, __m512i starts,
+                                                             __m512i sizes, uint32_t first, bool has_long,
+                                                             __m512i origin, View *out) {
     /* Byte b of a view takes byte b - 4 of its token; bytes 0..3 are the size and take none (no size exceeds
-     * 255). */
+     * 254). */
     const __m512i token = _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202,
                                            0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
     const __m512i byte =
         _mm512_broadcast_i32x4(_mm_setr_epi8(-1, -1, -1, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11));
     __m512i tokens = _mm512_add_epi8(token, _mm512_set1_epi8((char)first));
-    __m512i size = _mm512_permutexvar_epi8(tokens, sizes);
-    __m512i from = _mm512_add_epi8(_mm512_permutexvar_epi8(tokens, starts), byte);
+    __m512i size = _mm512_permutexvar_epi8(tokens, sizes), start = _mm512_permutexvar_epi8(tokens, starts);
     __mmask64 kept = _mm512_cmplt_epu8_mask(byte, size);
-    __m512i views = _mm512_maskz_permutex2var_epi8(kept, before, from, block);
-    _mm512_storeu_si512(out, _mm512_mask_mov_epi8(views, 0x0001000100010001, size));
+    __m512i views = _mm512_maskz_permutex2var_epi8(kept, before, _mm512_add_epi8(start, byte), block);
+    views = _mm512_mask_mov_epi8(views, 0x0001000100010001, size);
+    if (has_long) {
+        __mmask64 place =
+            _mm512_mask_cmpgt_epu8_mask(0xff00ff00ff00ff00, size, _mm512_set1_epi8(VIEW_INLINE_MAX));
+        __m512i offset = _mm512_maskz_mov_epi8(0x1000100010001000, start);
+        views = _mm512_mask_mov_epi8(views, place, _mm512_add_epi32(origin, offset));
+    }
+    _mm512_storeu_si512(out, views);
 }
 
 static uint32_t scan_tokens(TextScan *scan, char separator, View *out, uint32_t room) {
@@ -105,32 +113,27 @@ static uint32_t scan_tokens(TextScan *scan, char separator, View *out, uint32_t 
 
             uint32_t ended = (uint32_t)__builtin_popcountll(ends);
             View *views = out + count;
-            /* Text has 8 to 12 words in most blocks: always twelve views, so that there is little to predict.
-             * What is made too much is within the room, and overwritten. */
-            four_views(before, block, starts, sizes, 0, views);
-            four_views(before, block, starts, sizes, 4, views + 4);
-            four_views(before, block, starts, sizes, 8, views + 8);
-            for (uint32_t first = 12; first < ended; first += 4)
-                four_views(before, block, starts, sizes, first, views + first);
-
+            const __m512i none = _mm512_setzero_si512();
             uint64_t is_long =
                 _mm512_mask_cmpgt_epu8_mask(first_bits(ended), sizes, _mm512_set1_epi8(VIEW_INLINE_MAX));
-            if (UNLIKELY(carried < 0)) {
+            if (LIKELY(!is_long)) {
+                /* Text has 8 to 12 words in most blocks: always twelve views, so that there is little to
+                 * predict. What is made too much is within the room, and overwritten. */
+                four_views(before, block, starts, sizes, 0, false, none, views);
+                four_views(before, block, starts, sizes, 4, false, none, views + 4);
+                four_views(before, block, starts, sizes, 8, false, none, views + 8);
+                for (uint32_t first = 12; first < ended; first += 4)
+                    four_views(before, block, starts, sizes, first, false, none, views + first);
+            } else {
+                __m512i origin = _mm512_broadcast_i32x4(
+                    _mm_setr_epi32(0, 0, (int)scan->buffer_index, (int)((uint32_t)(at - scan->base) - 64)));
+                four_views(before, block, starts, sizes, 0, true, origin, views);
+                for (uint32_t first = 4; first < ended; first += 4)
+                    four_views(before, block, starts, sizes, first, true, origin, views + first);
+            }
+            if (UNLIKELY(carried < 0))
                 text_view(start, (uint32_t)(at + __builtin_ctzll(ends) - start), scan->buffer_index,
                           (uint32_t)(start - scan->base), views);
-                is_long &= ~(uint64_t)1;
-            }
-            if (is_long) {
-                uint8_t start_of[64] __attribute__((aligned(64)));
-                uint32_t block_offset = (uint32_t)(at - scan->base) - 64;
-                _mm512_store_si512(start_of, starts);
-                do {
-                    uint32_t token = (uint32_t)__builtin_ctzll(is_long);
-                    views[token].buffer = scan->buffer_index;
-                    views[token].offset = block_offset + start_of[token];
-                    is_long &= is_long - 1;
-                } while (is_long);
-            }
             count += ended;
             start = at + 64 - __builtin_clzll(ends | skipped);
         }
