@@ -2,21 +2,29 @@
  *
  * Layout of a segment file, all numbers little-endian:
  *
- *     segment header, 64 bytes          frame header, 48 bytes                  payload, padded with zeros to
- * 8 0  8  magic "LEATBLOG"            0  4  crc of bytes 4-47, seeded with 8  4  format version the segment's
- * salt 12  4  salt, random                4  4  crc of the padded payload 16  8  segment id 8  4  payload
- * size, without padding 24 36  zero                       12  4  epoch 60  4  crc of bytes 0-59          16
- * 8  sequence 24  8  durable_upto 32  8  segment id 40  1  kind 41  7  zero
+ *     segment header, 64 bytes         frame header, 48 bytes; the payload follows, padded with zeros to 8
+ *      0  8  magic "LEATBLOG"           0  4  crc of bytes 4-47, seeded with the segment's salt
+ *      8  4  format version             4  4  crc of the padded payload
+ *     12  4  salt, random               8  4  payload size, without padding
+ *     16  8  segment id                12  4  epoch
+ *     24 36  zero                      16  8  sequence
+ *     60  4  crc of bytes 0-59         24  8  durable_upto
+ *                                      32  8  segment id
+ *                                      40  1  kind
+ *                                      41  7  zero
  *
  * Frames stand one behind the other from byte 64 on; behind the last one everything is zero.
  *
- *   L1  A segment file that has its name is whole: zeros and header were synced under the name `batch-spare`
- * before the rename, and the directory after it. So a bad segment header is damage, never a crash. L2  A
- * segment is synced before the next one gets its first frame. So every frame vouches for all segments before
- * its own, and a segment whose frames do not continue those of the one before is damage. L3  A segment is
- * given up only when the next one begins with a durable frame. So the log always knows its last sequence, and
- * the oldest segment, unless it is number 1, begins with a frame that was durable. L4  Segments are given up
- * from the oldest on, each made durable before the next. So ids have no hole.
+ *   L1  A segment file that has its name is whole: zeros and header were synced under the name
+ *       `batch-spare` before the rename, and the directory after it. So a bad segment header is damage,
+ *       never a crash.
+ *   L2  A segment is synced before the next one gets its first frame. So every frame vouches for all
+ *       segments before its own, and a segment whose frames do not continue those of the one before is
+ *       damage.
+ *   L3  A segment is given up only when the next one begins with a durable frame. So the log always knows
+ *       its last sequence, and the oldest segment, unless it is number 1, begins with a frame that was
+ *       durable.
+ *   L4  Segments are given up from the oldest on, each made durable before the next. So ids have no hole.
  *
  * The salt keeps bytes that came with a record (a payload may hold what a stranger sent) from passing for a
  * frame when the tail behind a bad frame is searched; the header's own checksum keeps that search linear.

@@ -2,21 +2,23 @@
  * recovery.
  *
  * A sequence of frames in segment files `batch-%016x.log` of a checkpoint directory. Segments are
- * preallocated with written zeros (so that a sync writes no file system metadata) or recycled from cut ones.
- * A frame has a kind, an epoch (which start of the owner wrote it), a sequence number without holes,
+ * preallocated with written zeros (so that a sync writes no file system metadata) or recycled from cut
+ * ones. A frame has a kind, an epoch (which start of the owner wrote it), a sequence number without holes,
  * `durable_upto` (the highest sequence known synced when it was written) and a CRC-32C over everything. The
  * byte layout is at the top of batch_log.c.
  *
- *   I1  Sequences rise by one; epochs never fall. A frame with a lower epoch than one before it is refused as
- * the late write of an owner that has been replaced. I2  durable_upto < the frame's own sequence. I3 Recovery
- * gives a prefix of what was appended that holds at least everything that was synced. I4  After a failed
- * write or sync the log is poisoned: every later call fails with that first error. Nothing is retried: close,
- * open again, read what is there.
+ *   I1  Sequences rise by one; epochs never fall. A frame with a lower epoch than one before it is refused
+ *       as the late write of an owner that has been replaced.
+ *   I2  durable_upto < the frame's own sequence.
+ *   I3  Recovery gives a prefix of what was appended that holds at least everything that was synced.
+ *   I4  After a failed write or sync the log is poisoned: every later call fails with that first error.
+ *       Nothing is retried: close, open again, read what is there.
  *
  * Reading a damaged log (D10): a bad frame at or below the highest durable_upto that any readable frame
- * carries, before or behind it, is damage: CORRUPT, naming file and offset. A bad frame above it is what a
- * crash may leave: the log is cut from there, even if good frames follow, `cut` says so, and the cut is made
- * durable (zeroed) before anything is appended.
+ * carries, before or behind it, is damage: CORRUPT, naming file and offset; so is a segment that is
+ * missing, copied or without its header. A bad frame above it is what a crash may leave: the log is cut
+ * from there, even if good frames follow, `cut` says so, and the cut is made durable (zeroed) before
+ * anything is appended. What an owner's open has found it makes durable.
  *
  * Threads  one owner.  Files  as above.  Faults  env write, sync, open, rename.
  */

@@ -1,7 +1,7 @@
 /* checkpoint.c - see checkpoint.h.
  *
- * The file `checkpoint` is text: a line with format and version, the identity as `key=value` lines in a fixed
- * order, and a last line with the CRC-32C of everything before it.
+ * The file `checkpoint` is text: a line with format and version, the identity as `key=value` lines in a
+ * fixed order, and a last line with the CRC-32C of everything before it.
  *
  *     leat-checkpoint 1
  *     id=4f0c...
@@ -14,8 +14,8 @@
  *     crc32c=1a2b3c4d
  *
  *   C1  Nothing is created in a directory that is refused.
- *   C2  The identity is read or written under the lock, and written all or nothing. A directory with nothing
- * but the lock and the temporary file of a first start that was cut short is a new one.
+ *   C2  The identity is read or written under the lock, and written all or nothing. A directory with
+ *       nothing but the lock and the temporary file of a first start that was cut short is a new one.
  */
 #include "stream/checkpoint.h"
 

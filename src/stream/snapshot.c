@@ -2,20 +2,21 @@
  *
  * Layout, all numbers little-endian: a file header, pages, and the footer page.
  *
- *     file header, 64 bytes        page header, 24 bytes               payload by kind
- *      0  8  magic "LEATSNAP"       0  4  crc of bytes 4-23             1 section: size of its bytes (8), its
- * name 8  4  format version         4  4  crc of the payload            2 data: up to 1 MiB of the section's
- * bytes 12  4  epoch                  8  4  payload size                  3 footer: pages before it (8),
- * sections (8), 16  8  batch id              12  4  kind                                    bytes of all
- * sections (8) 24  8  log sequence          16  8  number of the page, from 0 32 28  zero 60  4  crc of bytes
- * 0-59
+ *     file header, 64 bytes        page header, 24 bytes           payload by kind
+ *      0  8  magic "LEATSNAP"       0  4  crc of bytes 4-23         1 section: size of its bytes (8), name
+ *      8  4  format version         4  4  crc of the payload        2 data: up to 1 MiB of the section
+ *     12  4  epoch                  8  4  payload size              3 footer: pages before it (8),
+ *     16  8  batch id              12  4  kind                        sections (8), bytes of all sections (8)
+ *     24  8  log sequence          16  8  number of the page, from 0
+ *     32 28  zero
+ *     60  4  crc of bytes 0-59
  *
  *   S1  A file that has its name was synced before it got it. So whatever is wrong with it is damage.
  *   S2  Nothing is handed out that its page's checksum does not cover; a page carries its number, so that
- * pages cannot change places; the footer ends the file.
+ *       pages cannot change places; the footer ends the file.
  *
- * A section's size is known only at its end: its page is then written once more, while the file has no name
- * yet.
+ * A section's size is known only at its end: its page is then written once more, while the file has no
+ * name yet.
  */
 #include "stream/snapshot.h"
 

@@ -1,10 +1,10 @@
 /* snapshot.h - full images of a query's state (D8): one file `snapshot-%016x.leat` per batch id in a
  * checkpoint directory.
  *
- * A snapshot is a list of named sections of bytes. It is written under a temporary name, synced, renamed, and
- * the directory synced; so one that can be seen is whole. Bytes are kept in pages with a CRC-32C each and a
- * footer with the count of everything. A damaged snapshot is CORRUPT: the one before it is not used in its
- * place (the log behind it is gone), but said to be there.
+ * A snapshot is a list of named sections of bytes. It is written under a temporary name, synced, renamed,
+ * and the directory synced; so one that can be seen is whole. Bytes are kept in pages with a CRC-32C each
+ * and a footer with the count of everything. A damaged snapshot is CORRUPT: the one before it is not used
+ * in its place (the log behind it is gone), but said to be there.
  *
  * Section names: "state/<operator id>/<partition>", "source/<source id>", "meta".
  *
