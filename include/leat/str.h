@@ -21,9 +21,17 @@ typedef struct LeatStr {
     size_t size;      /* bytes */
 } LeatStr;
 
+/* A view of `size` bytes at `data`. (No compound literals in this file: ISO C++ has none.) */
+static inline LeatStr leat_str_slice(const char *data, size_t size) {
+    LeatStr str;
+    str.data = data;
+    str.size = size;
+    return str;
+}
+
 /* A view of a string literal or of a zero-terminated string. */
 static inline LeatStr leat_str(const char *text) {
-    return (LeatStr){text, strlen(text)};
+    return leat_str_slice(text, strlen(text));
 }
 
 static inline bool leat_str_equal(LeatStr a, LeatStr b) {
@@ -71,8 +79,8 @@ static inline bool leat_str_split(LeatStr *rest, char separator, LeatStr *part) 
         return false;
     const char *end = rest->data + rest->size;
     const char *at = leat_str_find_byte_(rest->data, end, separator);
-    *part = (LeatStr){rest->data, (size_t)(at - rest->data)};
-    *rest = at < end ? (LeatStr){at + 1, (size_t)(end - at - 1)} : (LeatStr){NULL, 0};
+    *part = leat_str_slice(rest->data, (size_t)(at - rest->data));
+    *rest = at < end ? leat_str_slice(at + 1, (size_t)(end - at - 1)) : leat_str_slice(NULL, 0);
     return true;
 }
 
@@ -82,10 +90,10 @@ static inline bool leat_str_next_line(LeatStr *rest, LeatStr *line) {
     const char *end = rest->data + rest->size, *at = rest->data;
     while (at < end && *at != '\n' && *at != '\r')
         at++;
-    *line = (LeatStr){rest->data, (size_t)(at - rest->data)};
+    *line = leat_str_slice(rest->data, (size_t)(at - rest->data));
     if (at < end)
         at += at[0] == '\r' && at + 1 < end && at[1] == '\n' ? 2 : 1;
-    *rest = (LeatStr){at, (size_t)(end - at)};
+    *rest = leat_str_slice(at, (size_t)(end - at));
     return true;
 }
 
