@@ -43,7 +43,7 @@ PRINTF_LIKE(3, 4) static size_t message_appendf(Error *err, size_t size_bytes, c
     return size;
 }
 
-Status error_set(Error *err, Status status, const char *format, ...) {
+Status(error_set)(Error *err, Status status, const char *format, ...) {
     ASSERT(status != STATUS_OK);
     if (!err)
         return status;
@@ -84,7 +84,7 @@ static Status status_of_os_error(int os_error) {
     }
 }
 
-Status error_set_os(Error *err, int os_error, const char *format, ...) {
+Status(error_set_os)(Error *err, int os_error, const char *format, ...) {
     Status status = status_of_os_error(os_error);
     if (!err)
         return status;
@@ -99,7 +99,7 @@ Status error_set_os(Error *err, int os_error, const char *format, ...) {
     return status;
 }
 
-Status error_context(Error *err, Status status, const char *format, ...) {
+Status(error_context)(Error *err, Status status, const char *format, ...) {
     if (status == STATUS_OK || !err)
         return status;
     char inner[ERROR_MESSAGE_SIZE_MAX];

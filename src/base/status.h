@@ -45,15 +45,42 @@ typedef struct Error {
 } Error;
 
 /* Fills *err (when not NULL) and returns `status`. Long messages are cut at a character boundary. */
-CHECKED Status error_set(Error *err, Status status, const char *format, ...) PRINTF_LIKE(3, 4);
+Status error_set(Error *err, Status status, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* As error_set, with the text of `os_error` (an errno value) appended as ": No space left on device". ENOMEM
  * gives STATUS_NO_MEMORY, ENOENT STATUS_NOT_FOUND, EEXIST STATUS_EXISTS, ECANCELED STATUS_CANCELLED, the
  * transient network errors STATUS_UNAVAILABLE, everything else STATUS_IO. */
-CHECKED Status error_set_os(Error *err, int os_error, const char *format, ...) PRINTF_LIKE(3, 4);
+Status error_set_os(Error *err, int os_error, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "context: " before the message; returns `status` unchanged. Does nothing when `status` is OK. */
-CHECKED Status error_context(Error *err, Status status, const char *format, ...) PRINTF_LIKE(3, 4);
+Status error_context(Error *err, Status status, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* The three are macros over themselves, so that the compiler sees what is returned: after `return
+ * error_set(...)` it knows that the caller's outputs are not read, and a context for something that went well
+ * is not even evaluated. */
+CHECKED static inline Status status_to_check_(Status status) {
+    return status;
+}
+#define error_set(err, status, ...)                           \
+    status_to_check_(__extension__({                          \
+        const Status error_status_ = (status);                \
+        (void)(error_set)((err), error_status_, __VA_ARGS__); \
+        error_status_;                                        \
+    }))
+#define error_set_os(err, os_error, ...)                                                \
+    status_to_check_(__extension__({                                                    \
+        const Status error_os_status_ = (error_set_os)((err), (os_error), __VA_ARGS__); \
+        if (error_os_status_ == STATUS_OK)                                              \
+            __builtin_unreachable();                                                    \
+        error_os_status_;                                                               \
+    }))
+#define error_context(err, status, ...)                                 \
+    status_to_check_(__extension__({                                    \
+        const Status context_status_ = (status);                        \
+        if (UNLIKELY(context_status_ != STATUS_OK))                     \
+            (void)(error_context)((err), context_status_, __VA_ARGS__); \
+        context_status_;                                                \
+    }))
 
 const char *status_name(Status status); /* "INVALID"; static text */
 
