@@ -4,16 +4,18 @@
  * (its changes are the operator's part of the DELTA frame) or rolled back (D8).
  *
  *   I1  Slots are ordered by key hash (after a scan or a save), so a key group is one contiguous range.
- *   I2  The undo list holds exactly what differs from the last kept batch: one entry per changed key.
+ *   I2  The undo list holds exactly what differs from the last kept batch: at most one entry per key; one
+ *       that was changed back counts as no change.
  *   I3  Applying the deltas of batches 1..n to the empty map gives the map kept as n. Applying one twice
- * changes nothing more: a delta holds values, not differences. I4  A save restored gives a map with the same
- * contents and the same later deltas.
+ *       changes nothing more: a delta holds values, not differences.
+ *   I4  A save restored gives a map with the same contents and the same later deltas.
  *
  * Values of exactly 8 bytes stand in the slot; others in memory of their own size class.
  *
- * Memory   charged to options.budget; over budget is NO_MEMORY and changes nothing. rollback and keep cannot
- * fail. Threads  one owner thread per batch; state_store_stats() may be called from any. Files    none: delta
- * and save bytes go through the caller; their layout is at the top of store.c.
+ * Memory   charged to options.budget; over budget is NO_MEMORY and changes nothing. rollback and keep
+ *          cannot fail.
+ * Threads  one owner thread per batch; state_store_stats() may be called from any.
+ * Files    none: delta and save bytes go through the caller; their layout is at the top of store.c.
  */
 #ifndef LEAT_STATE_STORE_H
 #define LEAT_STATE_STORE_H
@@ -24,8 +26,9 @@
 typedef struct StateStore StateStore;
 
 typedef struct StateStoreOptions {
-    uint64_t hash_begin,
-        hash_end;    /* hashes owned: [begin, end), end 0: to the top. A key outside is a mistake of ours */
+    uint64_t
+        hash_begin; /* hashes owned: [begin, end); end 0: to the top. A put outside is a mistake of ours */
+    uint64_t hash_end;
     Budget *budget;  /* borrowed; outlives the store */
     const char *who; /* the operator's id, for refusals; borrowed */
 } StateStoreOptions;
@@ -43,7 +46,8 @@ void state_store_destroy(StateStore *store); /* NULL is allowed */
 void state_store_begin(StateStore *store);
 /* False: no such key. *value is borrowed until the next put, remove, keep or rollback. */
 bool state_store_find(const StateStore *store, const Key *key, uint64_t hash, Str *value);
-/* Creates or replaces. Storing the bytes that are there already is no change (nothing in the delta). */
+/* Creates or replaces. Storing the bytes that are there already is no change (nothing in the delta). INVALID:
+ * a value over 1 GiB. NO_MEMORY. */
 CHECKED Status state_store_put(StateStore *store, const Key *key, uint64_t hash, Str value, Error *err);
 /* No such key: nothing happens. */
 CHECKED Status state_store_remove(StateStore *store, const Key *key, uint64_t hash, Error *err);
@@ -55,8 +59,8 @@ void state_store_keep(StateStore *store);
 /* Drops every change since begin. Cannot fail: the undo list has room for it. */
 void state_store_rollback(StateStore *store);
 
-/* Applies a delta outside of a batch, as recovery does. CORRUPT: the bytes are not a delta; the store is then
- * unusable. */
+/* Applies a delta outside of a batch, as recovery does. Keys outside of [hash_begin, hash_end) are skipped.
+ * CORRUPT: the bytes are not a delta; the store is then good for nothing but destroy. NO_MEMORY: likewise. */
 CHECKED Status state_store_apply(StateStore *store, Str delta, Error *err);
 
 /* ---- scanning ---- */
