@@ -723,6 +723,29 @@ static bool block_columns(LoadBlock *block, const char *bytes) {
     return fixed + key_bytes + value_bytes == header->size_bytes;
 }
 
+static Status load_entry(StateStore *store, const Key *key, uint64_t hash, Str value, Error *err) {
+    if (!owns_hash(store, hash))
+        return STATUS_OK;
+    uint64_t word;
+    TRY(word_create(store, value, &word, err));
+    Status st = key_table_append(store->table, key, hash, word, err);
+    if (st != STATUS_OK)
+        word_destroy(store, word);
+    return st;
+}
+
+/* Keys and values of 8 bytes: three arrays, no sizes to look at. */
+static Status load_entries_of_8(StateStore *store, const LoadBlock *block, Error *err) {
+    Key key = {.size = 8};
+    for (uint32_t i = 0; i < block->header.entry_count; i++) {
+        uint64_t hash;
+        memcpy(&hash, block->hashes + 8 * (size_t)i, sizeof hash);
+        memcpy(key.inlined, block->keys + 8 * (size_t)i, 8);
+        TRY(load_entry(store, &key, hash, str_slice(block->values + 8 * (size_t)i, 8), err));
+    }
+    return STATUS_OK;
+}
+
 static Status load_entries(StateStore *store, const LoadBlock *block, Error *err) {
     const char *key_at = block->keys, *value_at = block->values;
     for (uint32_t i = 0; i < block->header.entry_count; i++) {
@@ -730,18 +753,11 @@ static Status load_entries(StateStore *store, const LoadBlock *block, Error *err
         uint32_t value_size = size_at(block->value_sizes, block->header.value_size, i);
         Key key = key_size == KEY_NULL_SIZE ? key_null() : key_from_str(str_slice(key_at, key_size));
         Str value = str_slice(value_at, value_size);
-        uint64_t hash, word;
+        uint64_t hash;
         memcpy(&hash, block->hashes + 8 * (size_t)i, sizeof hash);
         key_at += key_size == KEY_NULL_SIZE ? 0 : key_size;
         value_at += value_size;
-        if (!owns_hash(store, hash))
-            continue;
-        TRY(word_create(store, value, &word, err));
-        Status st = key_table_append(store->table, &key, hash, word, err);
-        if (st != STATUS_OK) {
-            word_destroy(store, word);
-            return st;
-        }
+        TRY(load_entry(store, &key, hash, value, err));
     }
     return STATUS_OK;
 }
@@ -791,7 +807,8 @@ static Status load(StateStore *store, Loader *loader, Error *err) {
         TRY(take(loader, block.header.size_bytes, &bytes, err));
         if (!block_columns(&block, bytes) || !block_hash_is_right(&block))
             return not_a_save(loader, "not a block of entries", err);
-        Status st = load_entries(store, &block, err);
+        bool is_of_8 = block.header.key_size == 8 && block.header.value_size == 8;
+        Status st = is_of_8 ? load_entries_of_8(store, &block, err) : load_entries(store, &block, err);
         if (st == STATUS_INVALID)
             return not_a_save(loader, "entries out of order", err);
         TRY(st);
