@@ -9,6 +9,7 @@
 #include "stream/numbered_files.h"
 #include "sweep.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -270,6 +271,31 @@ TEST(the_wait_pays_one_sync_for_all) {
     env_faulty_destroy(env);
     text_deinit(&kinds);
     text_deinit(&trace);
+}
+
+/* Blocks that are written when somebody begins to wait for them are not durable yet. */
+TEST(the_wait_does_not_end_before_the_sync) {
+    Error err = {0};
+    Env *env = env_faulty_create(env_real(), NULL);
+    BlockLog *log;
+    BlockRef ref;
+    REQUIRE(CHECK_OK(open_log(env, check_tmpdir(), false, &log, &err), err));
+    for (uint64_t i = 1; i <= 50; i++) {
+        Text trace = {0};
+        uint64_t calls = env_faulty_call_count(env);
+        CHECK_OK(submit(log, 0, i, &ref, &err), err);
+        while (env_faulty_call_count(env) == calls)
+            sched_yield();
+        for (int k = 0; k < 300; k++) /* most likely it is written now */
+            sched_yield();
+        env_faulty_trace(env, &trace);
+        CHECK_OK(block_log_wait(log, &err), err);
+        env_faulty_trace(env, NULL);
+        CHECK(trace.data && strstr(trace.data, " sync "));
+        text_deinit(&trace);
+    }
+    block_log_close(log);
+    env_faulty_destroy(env);
 }
 
 TEST(after_a_failure_every_call_fails_with_the_first_error) {
