@@ -81,6 +81,8 @@ Key key_null(void);
 Str key_str(const Key *key);
 /* XXH3-64 of the bytes; the null key has a hash of its own. */
 uint64_t key_hash(const Key *key);
+/* The hash of every key in hostile runs: in the middle, so that there are empty partitions on both sides. */
+#define KEY_HASH_CONSTANT UINT64_C(0x7777777777777777)
 
 /* NULL: no such key. The slot is borrowed until the table grows, is ordered, cleared or removed from. */
 KeySlot *key_table_find(const KeyTable *table, const Key *key, uint64_t hash);

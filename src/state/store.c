@@ -340,6 +340,10 @@ static void undo_clear(StateStore *store) {
 
 /* ---- a batch ---- */
 
+static uint64_t hash_of(const StateStore *store, const Key *key) {
+    return UNLIKELY(store->options.constant_hash) ? KEY_HASH_CONSTANT : key_hash(key);
+}
+
 static bool owns_hash(const StateStore *store, uint64_t hash) {
     return hash >= store->options.hash_begin && (!store->options.hash_end || hash < store->options.hash_end);
 }
@@ -497,7 +501,7 @@ static Status apply_change(StateStore *store, Reader *reader, Error *err) {
         return error_set(err, STATUS_CORRUPT, "%s: damaged delta at byte %zu", store->options.who,
                          reader->offset);
     Key key = size ? key_from_str(bytes) : key_null();
-    uint64_t hash = key_hash(&key);
+    uint64_t hash = hash_of(store, &key);
     if (!owns_hash(store, hash))
         return STATUS_OK;
     if (op == 1)
@@ -763,10 +767,10 @@ static Status load_entries(StateStore *store, const LoadBlock *block, Error *err
 }
 
 /* A sample of the hashes is computed again: those of another version would make every key unfindable. */
-static bool block_hash_is_right(const LoadBlock *block) {
+static bool block_hash_is_right(const StateStore *store, const LoadBlock *block) {
     uint32_t key_size = size_at(block->key_sizes, block->header.key_size, 0);
     Key key = key_size == KEY_NULL_SIZE ? key_null() : key_from_str(str_slice(block->keys, key_size));
-    uint64_t hash, expected = key_hash(&key);
+    uint64_t hash, expected = hash_of(store, &key);
     memcpy(&hash, block->hashes, sizeof hash);
     return hash == expected + (expected == KEY_SLOT_EMPTY);
 }
@@ -805,7 +809,7 @@ static Status load(StateStore *store, Loader *loader, Error *err) {
         if (block.header.entry_count > header.entry_count - loaded)
             return not_a_save(loader, "more entries than it says", err);
         TRY(take(loader, block.header.size_bytes, &bytes, err));
-        if (!block_columns(&block, bytes) || !block_hash_is_right(&block))
+        if (!block_columns(&block, bytes) || !block_hash_is_right(store, &block))
             return not_a_save(loader, "not a block of entries", err);
         bool is_of_8 = block.header.key_size == 8 && block.header.value_size == 8;
         Status st = is_of_8 ? load_entries_of_8(store, &block, err) : load_entries(store, &block, err);
@@ -847,8 +851,8 @@ void state_store_verify(StateStore *store) {
         KeySlot *slot = &key_table_slots(store->table)[i];
         if (slot->hash == KEY_SLOT_EMPTY)
             continue;
-        ASSERT(owns_hash(store, slot->hash) || key_hash(&slot->key) == 0);
-        ASSERT(slot->hash == key_hash(&slot->key) || key_hash(&slot->key) == KEY_SLOT_EMPTY);
+        ASSERT(owns_hash(store, slot->hash) || hash_of(store, &slot->key) == 0);
+        ASSERT(slot->hash == hash_of(store, &slot->key) || hash_of(store, &slot->key) == KEY_SLOT_EMPTY);
         ASSERT(slot->value != ABSENT); /* S1, S2 */
         changed += word_is_changed(slot->value);
         live += *slot_word(store, slot) != ABSENT;

@@ -31,6 +31,8 @@ typedef struct StateStoreOptions {
     uint64_t hash_end;
     Budget *budget;  /* borrowed; outlives the store */
     const char *who; /* the operator's id, for refusals; borrowed */
+    bool
+        constant_hash; /* for hostile runs: callers hash every key to KEY_HASH_CONSTANT, and so do apply and load */
 } StateStoreOptions;
 
 typedef struct StateStoreStats {
