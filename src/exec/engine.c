@@ -1,0 +1,694 @@
+/* engine.c - a plan as pipelines, and the rounds of a batch.
+ *
+ *   compile:  plan nodes --> producers (sources, breakers), operators per worker, collectors; joined by
+ * routes run:      begin --> level 0: splits of the sources --> level 1: breakers they feed: prepare, produce
+ * --> level 2 ...
+ *             --> outputs are readable --keep | rollback--> idle
+ *
+ *   R1  A producer's level is above that of every producer that feeds it: when its tasks run, all its rows
+ * have come. R2  Split numbers are given before the batch starts, from the plan and the inputs alone, so they
+ * (and with them the order of everything that is collected) do not depend on workers. R3  A failure anywhere
+ * ends the batch: every store is rolled back, every producer has ended, no output is readable.
+ */
+#include "exec/engine.h"
+
+#include "base/bytes.h"
+#include "exec/operator.h"
+#include "exec/pool.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum {
+    /* Measured: waking a worker and waiting for it costs more than this much text does. */
+    INLINE_BYTES_MAX = 64 << 10,
+    INLINE_STATE_KEYS_MAX = 16 << 10, /* a stateful operator visits them all in every batch */
+};
+
+typedef struct Hop {
+    uint32_t union_index, position;
+} Hop;
+
+/* A way of rows from a node to one that takes them, through unions. */
+typedef struct Route {
+    uint32_t from, to;
+    const Hop *hops;
+    uint32_t hop_count;
+    uint64_t split_begin; /* R2: in this batch */
+} Route;
+
+typedef struct EngineNode {
+    const PlanNode *node;
+    const PlanNode
+        *rows; /* whose rows it gives: its own, or of a source those of the node that is fused with it */
+    const char *who;
+    uint32_t level; /* R1; of what reaches it */
+    Producer *producer;
+    Collector *collector;
+    Operator **operators;  /* per worker; NULL entries: none */
+    Emit *emits;           /* of producers, per worker */
+    void **users;          /* of the function, per worker */
+    uint32_t opened_count; /* of them, by the open hook */
+
+    /* PLAN_KEYED_PROCESS */
+    StateStore **stores; /* per partition */
+    bool had_batch;      /* E4: it has (maybe empty) state; as of the last kept batch */
+
+    /* This batch */
+    bool has_batch;
+    uint64_t split_count;
+    const EngineInput *input;
+    const BatchData *data; /* of an output, when the batch has run */
+} EngineNode;
+
+typedef struct Task {
+    EngineNode *node;
+    uint32_t index;
+} Task;
+
+struct Engine {
+    const Plan *plan;
+    EngineOptions options;
+    Arena *arena; /* of what lives as long as the engine */
+    Pool *pool;
+    EngineNode *nodes;
+    Route *routes;
+    uint32_t route_count, route_capacity;
+    uint32_t level_count;
+    uint32_t *outputs, output_count; /* node indices */
+    Task *tasks;
+    uint32_t task_count, task_capacity;
+    bool is_in_batch, is_inline;
+    EngineStats stats;
+};
+
+static void *engine_alloc(Engine *engine, size_t size_bytes) {
+    void *memory = arena_alloc(engine->arena, size_bytes ? size_bytes : 1); /* without a budget: never NULL */
+    return memset(memory, 0, size_bytes);
+}
+
+static EngineNode *input_of(Engine *engine, const EngineNode *node, uint32_t i) {
+    return &engine->nodes[node->node->inputs[i]->index];
+}
+
+/* ---- compiling: levels and routes ---- */
+
+static bool is_breaker(PlanKind kind) {
+    return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_KEYED_PROCESS;
+}
+
+static void give_levels(Engine *engine) {
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        EngineNode *node = &engine->nodes[i];
+        for (uint32_t k = 0; k < node->node->input_count; k++) {
+            uint32_t level = input_of(engine, node, k)->level + is_breaker(node->node->kind);
+            if (node->level < level)
+                node->level = level;
+        }
+        if (engine->level_count <= node->level)
+            engine->level_count = node->level + 1;
+    }
+}
+
+/* Follows rows from node `from`, now at node `at`, to all that take them. */
+static void add_routes(Engine *engine, uint32_t from, uint32_t at, const Hop *hops, uint32_t hop_count) {
+    for (uint32_t i = at + 1; i < engine->plan->node_count; i++) {
+        const PlanNode *consumer = engine->plan->nodes[i];
+        for (uint32_t k = 0; k < consumer->input_count; k++) {
+            if (consumer->inputs[k]->index != at)
+                continue;
+            if (consumer->kind == PLAN_UNION) {
+                Hop *longer = engine_alloc(engine, (hop_count + 1) * sizeof *longer);
+                if (hop_count)
+                    memcpy(longer, hops, hop_count * sizeof *longer);
+                longer[hop_count] = (Hop){i, k};
+                add_routes(engine, from, i, longer, hop_count + 1);
+                continue;
+            }
+            if (engine->route_count == engine->route_capacity) {
+                engine->route_capacity = engine->route_capacity ? 2 * engine->route_capacity : 16;
+                engine->routes = xrealloc(engine->routes, engine->route_capacity * sizeof(Route));
+            }
+            engine->routes[engine->route_count++] =
+                (Route){.from = from, .to = i, .hops = hops, .hop_count = hop_count};
+        }
+    }
+}
+
+/* Where rows of a node go, on one worker. Consumers have higher indices: their operators are there already.
+ */
+static Emit make_emit(Engine *engine, uint32_t from, uint32_t worker) {
+    Emit emit = {.chunk_rows_max = engine->options.chunk_rows_max};
+    for (uint32_t r = 0; r < engine->route_count; r++)
+        emit.edge_count += engine->routes[r].from == from;
+    emit.edges = engine_alloc(engine, emit.edge_count * sizeof(Edge));
+    uint32_t count = 0;
+    for (uint32_t r = 0; r < engine->route_count; r++) {
+        const Route *route = &engine->routes[r];
+        if (route->from != from)
+            continue;
+        const EngineNode *to = &engine->nodes[route->to];
+        emit.edges[count++] = (Edge){.to = to->operators[worker],
+                                     .schema = to->node->inputs[0]->schema,
+                                     .split_begin = &route->split_begin};
+    }
+    return emit;
+}
+
+/* ---- compiling: what runs ---- */
+
+CHECKED static Status open_users(Engine *engine, EngineNode *node, Error *err) {
+    const LeatFunction *function = &node->node->function;
+    node->users = engine_alloc(engine, engine->options.worker_count * sizeof(void *));
+    for (uint32_t w = 0; w < engine->options.worker_count; w++) {
+        node->users[w] = function->user;
+        if (!function->open)
+            continue;
+        node->users[w] = function->open(function->user);
+        if (!node->users[w])
+            return error_set(err, STATUS_INVALID, "%s: the function's open gave NULL", node->node->call);
+        node->opened_count++;
+    }
+    return STATUS_OK;
+}
+
+CHECKED static Status create_stores(Engine *engine, EngineNode *node, Error *err) {
+    uint32_t count = engine->options.partition_count;
+    node->stores = engine_alloc(engine, count * sizeof(StateStore *));
+    for (uint32_t p = 0; p < count; p++) {
+        StateStoreOptions options = {.hash_begin = key_partition_begin(p, count),
+                                     .hash_end = key_partition_begin(p + 1, count),
+                                     .budget = engine->options.budget_state,
+                                     .who = node->who,
+                                     .constant_hash = engine->options.constant_hash};
+        TRY(state_store_create(options, &node->stores[p], err));
+    }
+    return STATUS_OK;
+}
+
+CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *err) {
+    const PlanNode *plan_node = node->node;
+    ProducerOptions options = {
+        .node = plan_node,
+        .decoded = node->rows,
+        .worker_count = engine->options.worker_count,
+        .partition_count = engine->options.partition_count,
+        .users = node->users,
+        .budget = engine->options.budget_in_flight,
+        .who = node->who,
+        .chunk_rows_max = engine->options.chunk_rows_max,
+        .constant_hash = engine->options.constant_hash,
+    };
+    switch (plan_node->kind) {
+    case PLAN_SOURCE:
+        return scan_create(&options, &node->producer, err);
+    case PLAN_COUNT:
+        return count_create(&options, &node->producer, err);
+    case PLAN_AGGREGATE:
+        return aggregate_create(&options, &node->producer, err);
+    case PLAN_KEYED_PROCESS:
+        TRY(create_stores(engine, node, err));
+        return keyed_process_create(&options, node->stores, &node->producer, err);
+    default:
+        return STATUS_OK;
+    }
+}
+
+CHECKED static Status create_operator(EngineNode *node, const OperatorContext *context, Operator **out,
+                                      Error *err) {
+    const PlanNode *plan_node = node->node;
+    if (node->producer)
+        return node->producer->class->open_operator
+                   ? node->producer->class->open_operator(node->producer, context, out, err)
+                   : STATUS_OK;
+    if (node->collector)
+        return collector_open_operator(node->collector, out, err);
+    if (plan_node->is_fused || plan_node->kind == PLAN_UNION)
+        return STATUS_OK;
+    if (plan_node->kind == PLAN_FILTER)
+        return filter_create(context, out, err);
+    switch (plan_node->function.kind) {
+    case LEAT_FUNCTION_SPLIT:
+        return split_create(context, out, err);
+    case LEAT_FUNCTION_PAIR_WITH_I64:
+        return pair_create(context, out, err);
+    default:
+        return apply_create(context, out, err);
+    }
+}
+
+CHECKED static Status compile_node(Engine *engine, EngineNode *node, Error *err) {
+    const PlanNode *plan_node = node->node;
+    uint32_t worker_count = engine->options.worker_count;
+    node->operators = engine_alloc(engine, worker_count * sizeof(Operator *));
+    node->emits = engine_alloc(engine, worker_count * sizeof(Emit));
+    TRY(open_users(engine, node, err));
+    TRY(create_producer(engine, node, err));
+    if (plan_node->kind == PLAN_OUTPUT)
+        node->collector = collector_create(plan_node, engine->options.budget_in_flight, node->who);
+    for (uint32_t w = 0; w < worker_count; w++) {
+        OperatorContext context = {.node = plan_node,
+                                   .worker = w,
+                                   .user = node->users[w],
+                                   .budget = engine->options.budget_in_flight,
+                                   .who = node->who,
+                                   .chunk_rows_max = engine->options.chunk_rows_max,
+                                   .constant_hash = engine->options.constant_hash};
+        TRY(create_operator(node, &context, &node->operators[w], err));
+        Emit emit = make_emit(engine, node->rows->index, w);
+        if (node->producer)
+            node->emits[w] = emit;
+        else if (node->operators[w])
+            node->operators[w]->out = emit;
+    }
+    return STATUS_OK;
+}
+
+CHECKED static Status compile(Engine *engine, Error *err) {
+    const Plan *plan = engine->plan;
+    engine->nodes = engine_alloc(engine, plan->node_count * sizeof(EngineNode));
+    engine->outputs = engine_alloc(engine, plan->node_count * sizeof(uint32_t));
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        const PlanNode *node = plan->nodes[i];
+        engine->nodes[i].node = node;
+        engine->nodes[i].rows = node;
+        engine->nodes[i].who = node->id ? node->id : node->call;
+        if (node->is_fused)
+            engine->nodes[node->inputs[0]->index].rows = node;
+        if (node->kind == PLAN_OUTPUT)
+            engine->outputs[engine->output_count++] = i;
+    }
+    give_levels(engine);
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        if (plan->nodes[i]->kind != PLAN_UNION)
+            add_routes(engine, i, i, NULL, 0);
+    /* From the last node to the first: emits need the operators of consumers. */
+    for (uint32_t i = plan->node_count; i-- > 0;)
+        TRY(compile_node(engine, &engine->nodes[i], err));
+    return STATUS_OK;
+}
+
+Status engine_create(const Plan *plan, EngineOptions options, Engine **out, Error *err) {
+    ASSERT(plan->is_finished && options.worker_count >= 1);
+    ASSERT(options.partition_count >= 1 && options.partition_count <= 256);
+    Status st = STATUS_OK;
+    Engine *engine = xcalloc(1, sizeof *engine);
+    *out = NULL;
+    engine->plan = plan;
+    engine->options = options;
+    if (options.chunk_rows_max == 0 || options.chunk_rows_max > CHUNK_ROWS_MAX)
+        engine->options.chunk_rows_max = CHUNK_ROWS_MAX;
+    engine->arena = arena_create(NULL, "engine");
+    TRY_GOTO(fail, compile(engine, err));
+    TRY_GOTO(fail, pool_create(options.env, options.worker_count, &engine->pool, err));
+    *out = engine;
+    return STATUS_OK;
+fail:
+    engine_destroy(engine);
+    return st;
+}
+
+static void node_destroy(Engine *engine, EngineNode *node) {
+    for (uint32_t w = 0; node->operators && w < engine->options.worker_count; w++)
+        if (node->operators[w])
+            node->operators[w]->class->destroy(node->operators[w]);
+    if (node->producer)
+        node->producer->class->destroy(node->producer);
+    collector_destroy(node->collector);
+    for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
+        state_store_destroy(node->stores[p]);
+    for (uint32_t w = 0; w < node->opened_count; w++)
+        if (node->node->function.close)
+            node->node->function.close(node->users[w]);
+}
+
+void engine_destroy(Engine *engine) {
+    if (!engine)
+        return;
+    pool_destroy(engine->pool);
+    for (uint32_t i = 0; engine->nodes && i < engine->plan->node_count; i++)
+        node_destroy(engine, &engine->nodes[i]);
+    free(engine->routes);
+    free(engine->tasks);
+    arena_destroy(engine->arena);
+    free(engine);
+}
+
+/* ---- a batch ---- */
+
+/* E4 for a node whose inputs are known. */
+CHECKED static Status find_presence(Engine *engine, EngineNode *node, int64_t batch_time_ms, Error *err) {
+    const PlanNode *plan_node = node->node;
+    if (plan_node->kind == PLAN_SOURCE) {
+        node->has_batch = node->input->has_batch;
+        return STATUS_OK;
+    }
+    if (plan_node->kind == PLAN_UNION)
+        for (uint32_t k = 0; k < plan_node->input_count; k++)
+            if (!input_of(engine, node, k)->has_batch)
+                return error_set(err, STATUS_INVALID, "%s: its %s stream has no batch at %" PRId64 " ms",
+                                 plan_node->call, k == 0 ? "first" : "second", batch_time_ms);
+    node->has_batch = input_of(engine, node, 0)->has_batch || (node->stores && node->had_batch);
+    return STATUS_OK;
+}
+
+/* R2 for a node whose inputs are numbered. */
+static void count_splits(Engine *engine, EngineNode *node) {
+    const PlanNode *plan_node = node->node;
+    node->split_count = 0;
+    if (node->producer) {
+        node->split_count = node->has_batch ? node->producer->class->task_count(node->producer) : 0;
+        return;
+    }
+    for (uint32_t k = 0; k < plan_node->input_count; k++)
+        node->split_count += input_of(engine, node, k)->split_count;
+}
+
+static void number_routes(Engine *engine) {
+    for (uint32_t r = 0; r < engine->route_count; r++) {
+        Route *route = &engine->routes[r];
+        route->split_begin = 0;
+        for (uint32_t h = 0; h < route->hop_count; h++) {
+            const EngineNode *both = &engine->nodes[route->hops[h].union_index];
+            for (uint32_t k = 0; k < route->hops[h].position; k++)
+                route->split_begin += input_of(engine, both, k)->split_count;
+        }
+    }
+}
+
+/* Nothing has begun yet when this fails. */
+CHECKED static Status take_inputs(Engine *engine, const EngineInput *inputs, int64_t batch_time_ms,
+                                  Error *err) {
+    uint32_t source_count = 0;
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        EngineNode *node = &engine->nodes[i];
+        if (node->node->kind == PLAN_SOURCE)
+            node->input = &inputs[source_count++];
+        TRY(find_presence(engine, node, batch_time_ms, err));
+    }
+    return STATUS_OK;
+}
+
+static EngineStats state_stats(const Engine *engine) {
+    EngineStats stats = {0};
+    for (uint32_t i = 0; i < engine->plan->node_count; i++)
+        for (uint32_t p = 0; engine->nodes[i].stores && p < engine->options.partition_count; p++) {
+            StateStoreStats store = state_store_stats(engine->nodes[i].stores[p]);
+            stats.state_keys += store.key_count;
+            stats.state_bytes += store.size_bytes;
+        }
+    return stats;
+}
+
+static bool is_small(const Engine *engine) {
+    uint64_t size_bytes = 0;
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        const EngineNode *node = &engine->nodes[i];
+        for (uint32_t s = 0; node->input && node->has_batch && s < node->input->splits.count; s++)
+            size_bytes += node->input->splits.splits[s]->size_bytes;
+    }
+    return size_bytes < INLINE_BYTES_MAX && state_stats(engine).state_keys < INLINE_STATE_KEYS_MAX;
+}
+
+static void begin_batch(Engine *engine, int64_t batch_time_ms) {
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        EngineNode *node = &engine->nodes[i];
+        if (node->producer) {
+            ProducerBatch batch = {.input = node->input, .batch_time_ms = batch_time_ms};
+            if (node->node->kind != PLAN_SOURCE)
+                batch.split_count = input_of(engine, node, 0)->split_count;
+            node->producer->class->begin(node->producer, &batch);
+        }
+        count_splits(engine, node);
+        if (node->collector && node->has_batch)
+            collector_begin(node->collector, node->split_count);
+        for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
+            state_store_begin(node->stores[p]);
+    }
+    number_routes(engine);
+    engine->is_in_batch = true;
+    engine->is_inline = is_small(engine);
+    engine->stats = (EngineStats){0};
+}
+
+static void add_tasks(Engine *engine, EngineNode *node, uint64_t count) {
+    ASSERT(count <= UINT32_MAX - engine->task_count);
+    while (engine->task_capacity < engine->task_count + count) {
+        engine->task_capacity = engine->task_capacity ? 2 * engine->task_capacity : 64;
+        engine->tasks = xrealloc(engine->tasks, engine->task_capacity * sizeof(Task));
+    }
+    for (uint32_t i = 0; i < count; i++)
+        engine->tasks[engine->task_count++] = (Task){node, i};
+}
+
+static Status run_prepare(void *self, uint32_t worker, uint32_t index, Error *err) {
+    (void)worker;
+    const Task *task = &((Engine *)self)->tasks[index];
+    return task->node->producer->class->prepare(task->node->producer, task->index, err);
+}
+
+static Status run_produce(void *self, uint32_t worker, uint32_t index, Error *err) {
+    const Task *task = &((Engine *)self)->tasks[index];
+    return task->node->producer->class->produce(task->node->producer, worker, task->index,
+                                                &task->node->emits[worker], err);
+}
+
+CHECKED static Status run_level(Engine *engine, uint32_t level, Error *err) {
+    EngineNode *end = engine->nodes + engine->plan->node_count;
+    engine->task_count = 0;
+    for (EngineNode *node = engine->nodes; node < end; node++)
+        if (node->producer && node->level == level && node->has_batch && node->producer->class->prepare)
+            add_tasks(engine, node, node->producer->class->prepare_count(node->producer));
+    TRY(pool_run(engine->pool, engine->is_inline, engine->task_count, run_prepare, engine, err));
+    engine->task_count = 0;
+    for (EngineNode *node = engine->nodes; node < end; node++)
+        if (node->producer && node->level == level && node->has_batch)
+            add_tasks(engine, node, node->split_count);
+    return pool_run(engine->pool, engine->is_inline, engine->task_count, run_produce, engine, err);
+}
+
+static void end_producers(Engine *engine) {
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        EngineNode *node = &engine->nodes[i];
+        if (node->producer)
+            node->producer->class->end(node->producer);
+        node->input = NULL;
+    }
+}
+
+Status engine_run(Engine *engine, const EngineInput *inputs, int64_t batch_time_ms, Error *err) {
+    ASSERT(!engine->is_in_batch);
+    Status st = STATUS_OK;
+    TRY(take_inputs(engine, inputs, batch_time_ms, err));
+    begin_batch(engine, batch_time_ms);
+    for (uint32_t level = 0; level < engine->level_count; level++)
+        TRY_GOTO(fail, run_level(engine, level, err));
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        EngineNode *node = &engine->nodes[i];
+        if (node->node->kind == PLAN_SOURCE) {
+            ScanStats scan = scan_stats(node->producer);
+            engine->stats.input_rows += scan.row_count;
+            engine->stats.input_bytes += scan.text_bytes;
+        }
+        if (node->collector && node->has_batch)
+            node->data = collector_finish(node->collector);
+    }
+    end_producers(engine);
+    return STATUS_OK;
+fail: /* R3 */
+    end_producers(engine);
+    engine_rollback(engine);
+    return st;
+}
+
+const BatchData *engine_output(const Engine *engine, uint32_t output_index) {
+    ASSERT(output_index < engine->output_count);
+    return engine->nodes[engine->outputs[output_index]].data;
+}
+
+EngineStats engine_stats(const Engine *engine) {
+    EngineStats stats = state_stats(engine);
+    stats.input_rows = engine->stats.input_rows;
+    stats.input_bytes = engine->stats.input_bytes;
+    return stats;
+}
+
+/* ---- what a batch changed ---- */
+
+/* Did this batch begin the node's state? Then that alone is a change: with it a batch without input gives the
+ * (still empty) state instead of nothing (E4), also after a restart. */
+static bool begins_state(const EngineNode *node) {
+    return node->stores && node->has_batch && !node->had_batch;
+}
+
+bool engine_is_changed(const Engine *engine) {
+    ASSERT(engine->is_in_batch);
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        const EngineNode *node = &engine->nodes[i];
+        if (begins_state(node))
+            return true;
+        for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
+            if (state_store_is_changed(node->stores[p]))
+                return true;
+    }
+    return false;
+}
+
+static uint32_t changed_partitions(const Engine *engine, const EngineNode *node) {
+    uint32_t count = 0;
+    for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
+        count += state_store_is_changed(node->stores[p]);
+    return count;
+}
+
+/* varint operators { str id, varint partitions { varint partition, str delta of the store } } */
+void engine_delta(const Engine *engine, Text *out) {
+    ASSERT(engine->is_in_batch);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < engine->plan->node_count; i++)
+        count += begins_state(&engine->nodes[i]) || changed_partitions(engine, &engine->nodes[i]);
+    bytes_put_varint(out, count);
+    Text delta = {0};
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        const EngineNode *node = &engine->nodes[i];
+        uint32_t changed = changed_partitions(engine, node);
+        if (!begins_state(node) && !changed)
+            continue;
+        bytes_put_str(out, str_from(node->node->id));
+        bytes_put_varint(out, changed);
+        for (uint32_t p = 0; p < engine->options.partition_count; p++) {
+            if (!state_store_is_changed(node->stores[p]))
+                continue;
+            text_reset(&delta);
+            state_store_delta(node->stores[p], &delta);
+            bytes_put_varint(out, p);
+            bytes_put_str(out, text_str(&delta));
+        }
+    }
+    text_deinit(&delta);
+}
+
+static void end_batch(Engine *engine, void (*end_store)(StateStore *store), bool is_kept) {
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        EngineNode *node = &engine->nodes[i];
+        for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
+            end_store(node->stores[p]);
+        if (node->stores && is_kept)
+            node->had_batch |= node->has_batch;
+        node->has_batch = false;
+        node->data = NULL;
+        if (node->collector)
+            collector_reset(node->collector);
+    }
+    engine->is_in_batch = false;
+}
+
+void engine_keep(Engine *engine) {
+    ASSERT(engine->is_in_batch);
+    end_batch(engine, state_store_keep, true);
+}
+
+void engine_rollback(Engine *engine) {
+    if (engine->is_in_batch) /* engine_run has done it already when it failed */
+        end_batch(engine, state_store_rollback, false);
+}
+
+/* ---- recovery ---- */
+
+static EngineNode *find_stateful(Engine *engine, Str id) {
+    for (uint32_t i = 0; i < engine->plan->node_count; i++)
+        if (engine->nodes[i].stores && str_equal(str_from(engine->nodes[i].node->id), id))
+            return &engine->nodes[i];
+    return NULL;
+}
+
+CHECKED static Status apply_to_node(Engine *engine, EngineNode *node, Reader *reader, Error *err) {
+    uint64_t count = reader_varint(reader);
+    for (uint64_t i = 0; i < count && !reader->failed; i++) {
+        uint64_t partition = reader_varint(reader);
+        Str delta = reader_str(reader);
+        if (reader->failed)
+            break;
+        if (partition >= engine->options.partition_count)
+            return error_set(err, STATUS_CORRUPT, "a delta of '%s' names partition %" PRIu64 " of %u",
+                             node->who, partition, engine->options.partition_count);
+        Status st = state_store_apply(node->stores[partition], delta, err);
+        if (st != STATUS_OK)
+            return error_context(err, st, "state of '%s', partition %" PRIu64, node->who, partition);
+    }
+    node->had_batch = true;
+    return STATUS_OK;
+}
+
+Status engine_apply_delta(Engine *engine, Str delta, Error *err) {
+    ASSERT(!engine->is_in_batch);
+    Reader reader = reader_of(delta);
+    uint64_t count = reader_varint(&reader);
+    for (uint64_t i = 0; i < count && !reader.failed; i++) {
+        Str id = reader_str(&reader);
+        if (reader.failed)
+            break;
+        EngineNode *node = find_stateful(engine, id);
+        if (!node)
+            return error_set(err, STATUS_INVALID,
+                             "the checkpoint has state of '%.*s', the program has no such operator",
+                             STR_ARG(id));
+        TRY(apply_to_node(engine, node, &reader, err));
+    }
+    if (reader.failed || !reader_at_end(&reader))
+        return error_set(err, STATUS_CORRUPT, "a delta of %zu bytes is not whole", delta.size);
+    return STATUS_OK;
+}
+
+/* ---- snapshots ---- */
+
+Status engine_save(Engine *engine, Status (*begin_section)(void *self, Str name, Error *err), StateSink sink,
+                   Error *err) {
+    ASSERT(!engine->is_in_batch);
+    Status st = STATUS_OK;
+    Text name = {0};
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        EngineNode *node = &engine->nodes[i];
+        if (!node->stores || !node->had_batch) /* its sections tell that there was one */
+            continue;
+        for (uint32_t p = 0; p < engine->options.partition_count; p++) {
+            text_reset(&name);
+            text_appendf(&name, "state/%s/%u", node->node->id, p);
+            TRY_GOTO(done, begin_section(sink.self, text_str(&name), err));
+            TRY_GOTO(done, state_store_save(node->stores[p], sink, err));
+        }
+    }
+done:
+    text_deinit(&name);
+    return st;
+}
+
+/* "state/<id>/<partition>"; an id may hold '/'. */
+static EngineNode *find_section(Engine *engine, Str name, uint32_t *partition) {
+    Str prefix = STR("state/");
+    size_t slash = name.size;
+    int64_t number;
+    if (!str_starts_with(name, prefix))
+        return NULL;
+    while (slash > prefix.size && name.data[slash - 1] != '/')
+        slash--;
+    if (slash == prefix.size || !str_parse_i64(str_slice(name.data + slash, name.size - slash), &number) ||
+        number < 0 || number >= engine->options.partition_count)
+        return NULL;
+    *partition = (uint32_t)number;
+    return find_stateful(engine, str_slice(name.data + prefix.size, slash - 1 - prefix.size));
+}
+
+Status engine_load_section(Engine *engine, Str name, StateFeed feed, Error *err) {
+    ASSERT(!engine->is_in_batch);
+    uint32_t partition = 0;
+    EngineNode *node = find_section(engine, name, &partition);
+    if (!node)
+        return error_set(err, STATUS_INVALID, "the program has no state for section '%.*s' of the snapshot",
+                         STR_ARG(name));
+    Status st = state_store_load(node->stores[partition], feed, err);
+    if (st != STATUS_OK)
+        return error_context(err, st, "state of '%s', partition %u", node->who, partition);
+    node->had_batch = true;
+    return STATUS_OK;
+}

@@ -1,0 +1,1359 @@
+/* The operators as a user meets them: tables of batches, each run under every hostile setting. HOSTILE_TEST
+ * THREADS_TEST
+ *
+ * Input and output are written as text: rows stand between '|', values of a row between ',', '-' is null; ""
+ * is an empty batch, NULL no batch. Outputs of one batch stand between ';', one that has no batch is "~". */
+#include "exec/engine.h"
+#include "base/random.h"
+#include "column/builder.h"
+#include "check.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- splits ---- */
+
+typedef struct TestSplit {
+    Split split;
+    const Schema *schema; /* NULL: text */
+    Text bytes;           /* lines */
+    size_t at;
+    Buffer *buffer;
+    Builder *builder;
+    Budget *budget;
+    uint32_t lines_per_piece;
+    const char *fault; /* fails with this message at its end */
+} TestSplit;
+
+static int open_splits; /* must be 0 after each batch */
+
+static TestSplit *test_split(Split *split) {
+    return (TestSplit *)split;
+}
+
+static Status test_open(Split *base, Budget *budget, Error *err) {
+    TestSplit *split = test_split(base);
+    __atomic_add_fetch(&open_splits, 1, __ATOMIC_SEQ_CST);
+    split->budget = budget;
+    split->at = 0;
+    if (split->schema)
+        return builder_create(split->schema, budget, "test split", &split->builder, err);
+    return STATUS_OK;
+}
+
+static void test_close(Split *base) {
+    TestSplit *split = test_split(base);
+    __atomic_sub_fetch(&open_splits, 1, __ATOMIC_SEQ_CST);
+    buffer_release(split->buffer);
+    split->buffer = NULL;
+    builder_destroy(split->builder);
+    split->builder = NULL;
+}
+
+static void test_destroy(Split *base) {
+    text_deinit(&test_split(base)->bytes);
+    free(base);
+}
+
+static Status test_end(TestSplit *split, Error *err) {
+    return split->fault ? error_set(err, STATUS_IO, "%s", split->fault) : STATUS_OK;
+}
+
+static Str next_lines(TestSplit *split, uint32_t count) {
+    size_t begin = split->at;
+    for (; count > 0 && split->at < split->bytes.size; count--) {
+        while (split->bytes.data[split->at] != '\n')
+            split->at++;
+        split->at++;
+    }
+    return str_slice(split->bytes.data ? split->bytes.data + begin : "", split->at - begin);
+}
+
+static Status test_next_piece(Split *base, TextPiece *piece, Error *err) {
+    TestSplit *split = test_split(base);
+    *piece = (TextPiece){0};
+    Str lines = next_lines(split, split->lines_per_piece);
+    buffer_release(split->buffer);
+    split->buffer = NULL;
+    if (lines.size == 0)
+        return test_end(split, err);
+    TRY(buffer_create(lines.size, split->budget, "test split", &split->buffer, err));
+    memcpy(split->buffer->data, lines.data, lines.size);
+    split->buffer->size = lines.size;
+    *piece = (TextPiece){.buffer = split->buffer, .end = lines.size};
+    return STATUS_OK;
+}
+
+static Status put_text(Builder *builder, uint32_t column, LeatType kind, Str text, Error *err) {
+    int64_t number = 0;
+    double real = 0;
+    if (str_equal(text, STR("-")))
+        return builder_put_null(builder, column, err);
+    switch (kind) {
+    case LEAT_BOOLEAN:
+        return builder_put_bool(builder, column, str_equal(text, STR("true")), err);
+    case LEAT_BIGINT:
+    case LEAT_TIMESTAMP:
+        CHECK(str_parse_i64(text, &number));
+        return builder_put_i64(builder, column, number, err);
+    case LEAT_DOUBLE:
+        if (str_equal(text, STR("nan")))
+            real = (double)NAN;
+        else if (str_ends_with(text, STR("inf")))
+            real = text.data[0] == '-' ? -(double)INFINITY : (double)INFINITY;
+        else
+            CHECK(str_parse_f64(text, &real));
+        return builder_put_f64(builder, column, real, err);
+    default:
+        return builder_put_str(builder, column, text, err);
+    }
+}
+
+static Status test_next_chunk(Split *base, Chunk *chunk, bool *has, Error *err) {
+    TestSplit *split = test_split(base);
+    builder_reset(split->builder);
+    while (split->at < split->bytes.size && !builder_is_full(split->builder)) {
+        Str line = next_lines(split, 1), part = STR("");
+        line.size--;
+        for (uint32_t c = 0; c < split->schema->column_count; c++) {
+            CHECK(leat_str_split(&line, ',', &part));
+            TRY(put_text(split->builder, c, split->schema->fields[c].type.kind, part, err));
+        }
+        builder_end_row(split->builder);
+    }
+    builder_chunk(split->builder, chunk);
+    *has = chunk->row_count > 0;
+    return *has ? STATUS_OK : test_end(split, err);
+}
+
+static const SplitClass text_split_class = {
+    .open = test_open, .next_piece = test_next_piece, .close = test_close, .destroy = test_destroy};
+static const SplitClass row_split_class = {
+    .open = test_open, .next_chunk = test_next_chunk, .close = test_close, .destroy = test_destroy};
+
+/* Rows between '|', dealt to `split_count` splits, each a contiguous part. */
+static void fill_splits(SplitList *list, const Schema *schema, Str rows, uint32_t split_count) {
+    uint32_t row_count = 0, row = 0;
+    for (size_t i = 0; i < rows.size; i++)
+        row_count += rows.data[i] == '|';
+    row_count += rows.size > 0;
+    for (uint32_t s = 0; s < split_count; s++) {
+        TestSplit *split = calloc(1, sizeof *split);
+        split->split.class = schema ? &row_split_class : &text_split_class;
+        split->schema = schema;
+        split->lines_per_piece = 1 + s % 3;
+        split->split.size_bytes = 1 << 20; /* not small: workers take part */
+        for (Str part; row < row_count * (s + 1) / split_count && leat_str_split(&rows, '|', &part); row++) {
+            text_append(&split->bytes, part);
+            text_append_byte(&split->bytes, '\n');
+        }
+        split_list_add(list, &split->split);
+    }
+}
+
+/* ---- plans ---- */
+
+static const Schema *schema_of(Plan *plan, const char *text, uint32_t key_count) {
+    Schema *schema = NULL;
+    Error err = {0};
+    if (!CHECK_OK(schema_parse(plan->arena, str_from(text), key_count, &schema, &err), err))
+        check_abandon();
+    return schema;
+}
+
+static PlanNode *source(Plan *plan, const char *columns, uint32_t key_count) {
+    PlanNode *node = plan_add(plan, PLAN_SOURCE, "leat_function_stream", NULL, 0);
+    node->source_kind = "function";
+    node->schema = schema_of(plan, columns, key_count);
+    return node;
+}
+
+static PlanNode *text_source(Plan *plan) {
+    PlanNode *node = source(plan, "value STRING", 0);
+    node->is_text = true;
+    return node;
+}
+
+static PlanNode *op(Plan *plan, PlanKind kind, const char *call, PlanNode *in, LeatFunction function,
+                    const char *columns, uint32_t key_count) {
+    PlanNode *node = plan_add(plan, kind, call, &in, 1);
+    node->function = function;
+    node->schema = columns ? schema_of(plan, columns, key_count) : in->schema;
+    return node;
+}
+
+static PlanNode *map(Plan *plan, PlanNode *in, LeatFunction f, uint32_t key_count) {
+    return op(plan, PLAN_MAP, "leat_map", in, f, f.schema, key_count);
+}
+static PlanNode *flat_map(Plan *plan, PlanNode *in, LeatFunction f, uint32_t key_count) {
+    return op(plan, PLAN_FLAT_MAP, "leat_flat_map", in, f, f.schema, key_count);
+}
+static PlanNode *filter(Plan *plan, PlanNode *in, LeatFunction f) {
+    return op(plan, PLAN_FILTER, "leat_filter", in, f, NULL, 0);
+}
+static PlanNode *reduce_by_key(Plan *plan, PlanNode *in, LeatFunction f) {
+    return op(plan, PLAN_AGGREGATE, "leat_reduce_by_key", in, f, NULL, 0);
+}
+static PlanNode *reduce(Plan *plan, PlanNode *in, LeatFunction f) {
+    PlanNode *node = op(plan, PLAN_AGGREGATE, "leat_reduce", in, f, NULL, 0);
+    node->schema = schema_slice(plan->arena, in->schema, 0, in->schema->column_count, 0);
+    return node;
+}
+static PlanNode *count(Plan *plan, PlanNode *in) {
+    return op(plan, PLAN_COUNT, "leat_count", in, (LeatFunction){0}, "count BIGINT", 0);
+}
+static PlanNode *both(Plan *plan, PlanNode *a, PlanNode *b) {
+    PlanNode *inputs[] = {a, b};
+    PlanNode *node = plan_add(plan, PLAN_UNION, "leat_union", inputs, 2);
+    node->schema = a->schema;
+    return node;
+}
+static PlanNode *pair(Plan *plan, PlanNode *in, int64_t n) {
+    Schema *last = (Schema *)(uintptr_t)schema_of(plan, "n BIGINT", 0);
+    PlanNode *node = op(plan, PLAN_MAP, "leat_map", in, leat_pair_with_i64(n), NULL, 0);
+    node->schema = schema_concat(plan->arena, in->schema, last, in->schema->column_count);
+    return node;
+}
+static PlanNode *update_by_key(Plan *plan, PlanNode *in, LeatFunction f) {
+    PlanNode *node = op(plan, PLAN_KEYED_PROCESS, "leat_update_state_by_key", in, f, NULL, 0);
+    const Schema *keys =
+        schema_slice(plan->arena, in->schema, 0, in->schema->key_count, in->schema->key_count);
+    node->state_schema = schema_of(plan, f.schema, 0);
+    node->schema = schema_concat(plan->arena, keys, node->state_schema, in->schema->key_count);
+    return node;
+}
+static PlanNode *print(Plan *plan, PlanNode *in) {
+    return op(plan, PLAN_OUTPUT, "leat_print", in, (LeatFunction){0}, NULL, 0);
+}
+
+/* ---- what a batch gave ---- */
+
+static void put_value(const Column *column, uint32_t row, Text *out) {
+    if (column_is_null(column, row)) {
+        text_append_byte(out, '-');
+        return;
+    }
+    switch (column->type->kind) {
+    case LEAT_BOOLEAN:
+        text_append(out, column_bool(column, row) ? STR("true") : STR("false"));
+        break;
+    case LEAT_BIGINT:
+    case LEAT_TIMESTAMP:
+        text_appendf(out, "%" PRId64, column_i64(column, row));
+        break;
+    case LEAT_DOUBLE:
+        text_appendf(out, "%.17g", column_f64(column, row));
+        break;
+    default:
+        text_append(out, column_str(column, row));
+    }
+}
+
+static int compare_rows(const void *a, const void *b) {
+    return str_compare(*(const Str *)a, *(const Str *)b);
+}
+
+static void put_output(const BatchData *data, bool is_sorted, Text *out) {
+    enum { ROWS_MAX = 10000 };
+    static Str rows[ROWS_MAX];
+    Text text = {0};
+    size_t ends[ROWS_MAX], row_count = 0;
+    for (uint32_t p = 0; p < data->partition_count; p++)
+        for (uint32_t i = 0; i < data->partitions[p].chunk_count; i++) {
+            const Chunk *chunk = shared_chunk_view(data->partitions[p].chunks[i]);
+            chunk_verify(chunk);
+            for (uint32_t row = 0; row < chunk->row_count; row++) {
+                REQUIRE(row_count < ROWS_MAX);
+                for (uint32_t c = 0; c < data->schema->column_count; c++) {
+                    text_append(&text, c ? STR(",") : STR(""));
+                    put_value(&chunk->columns[c], row, &text);
+                }
+                ends[row_count++] = text.size;
+            }
+        }
+    CHECK_EQ(data->row_count, row_count);
+    for (size_t i = 0; i < row_count; i++)
+        rows[i] = str_slice(text.data + (i ? ends[i - 1] : 0), ends[i] - (i ? ends[i - 1] : 0));
+    if (is_sorted && row_count)
+        qsort(rows, row_count, sizeof rows[0], compare_rows);
+    for (size_t i = 0; i < row_count; i++) {
+        text_append(out, i ? STR("|") : STR(""));
+        text_append(out, rows[i]);
+    }
+    text_deinit(&text);
+}
+
+/* ---- running ---- */
+
+typedef struct Settings {
+    uint32_t chunk_rows_max, worker_count, partition_count, split_count;
+    bool constant_hash, delta_restart; /* a new engine after every batch, from the deltas so far */
+} Settings;
+
+static const Settings plain_settings = {0, 1, 1, 1, false, false};
+
+typedef struct Machine {
+    Plan *plan;
+    Settings settings;
+    Budget in_flight, state;
+    Engine *engine;
+    uint32_t source_count, output_count;
+    const Schema *source_schemas[4]; /* NULL: text */
+    Error error;
+} Machine;
+
+static void machine_start(Machine *machine) {
+    EngineOptions options = {.env = env_real(),
+                             .worker_count = machine->settings.worker_count,
+                             .partition_count = machine->settings.partition_count,
+                             .budget_in_flight = &machine->in_flight,
+                             .budget_state = &machine->state,
+                             .chunk_rows_max = machine->settings.chunk_rows_max,
+                             .constant_hash = machine->settings.constant_hash};
+    Error err = {0};
+    if (!CHECK_OK(engine_create(machine->plan, options, &machine->engine, &err), err))
+        check_abandon();
+}
+
+static void machine_init(Machine *machine, void (*build)(Plan *plan), Settings settings) {
+    *machine = (Machine){.plan = plan_create(), .settings = settings};
+    budget_init(&machine->in_flight, "in flight", 1 << 28, NULL);
+    budget_init(&machine->state, "state", 1 << 28, NULL);
+    Error err = {0};
+    build(machine->plan);
+    if (!CHECK_OK(plan_finish(machine->plan, &err), err))
+        check_abandon();
+    for (uint32_t i = 0; i < machine->plan->node_count; i++) {
+        const PlanNode *node = machine->plan->nodes[i];
+        if (node->kind == PLAN_SOURCE)
+            machine->source_schemas[machine->source_count++] = node->is_text ? NULL : node->schema;
+        machine->output_count += node->kind == PLAN_OUTPUT;
+    }
+    machine_start(machine);
+}
+
+static void machine_deinit(Machine *machine) {
+    engine_destroy(machine->engine);
+    plan_destroy(machine->plan);
+    CHECK_EQ(machine->in_flight.used_bytes, 0);
+    CHECK_EQ(machine->state.used_bytes, 0);
+}
+
+/* One batch; `rows` of several sources stand between ';', a source without a batch is "~". */
+static Status machine_run(Machine *machine, const char *rows, int64_t time_ms, const char *fault) {
+    EngineInput inputs[4] = {0};
+    Str rest = str_from(rows ? rows : "~"), part = STR("");
+    for (uint32_t s = 0; s < machine->source_count; s++) {
+        if (s == 0 || rest.data)
+            leat_str_split(&rest, ';', &part);
+        inputs[s].has_batch = !str_equal(part, STR("~"));
+        if (inputs[s].has_batch)
+            fill_splits(&inputs[s].splits, machine->source_schemas[s], part, machine->settings.split_count);
+    }
+    if (fault)
+        test_split(inputs[0].splits.splits[inputs[0].splits.count - 1])->fault = fault;
+    machine->error = (Error){0};
+    Status st = engine_run(machine->engine, inputs, time_ms, &machine->error);
+    CHECK_EQ(open_splits, 0);
+    for (uint32_t s = 0; s < machine->source_count; s++)
+        split_list_deinit(&inputs[s].splits);
+    return st;
+}
+
+static void machine_outputs(Machine *machine, bool is_sorted, Text *out) {
+    text_reset(out);
+    text_append(out, STR(""));
+    for (uint32_t i = 0; i < machine->output_count; i++) {
+        const BatchData *data = engine_output(machine->engine, i);
+        text_append(out, i ? STR(";") : STR(""));
+        if (data)
+            put_output(data, is_sorted, out);
+        else
+            text_append_byte(out, '~');
+    }
+}
+
+static Engine *restarted(Machine *machine, const Text *deltas, uint32_t delta_count) {
+    engine_destroy(machine->engine);
+    machine_start(machine);
+    for (uint32_t i = 0; i < delta_count; i++) {
+        Error err = {0};
+        CHECK_OK(engine_apply_delta(machine->engine, text_str(&deltas[i]), &err), err);
+    }
+    return machine->engine;
+}
+
+enum { BATCHES_MAX = 8 };
+
+typedef struct Case {
+    const char *name;
+    void (*build)(Plan *plan);
+    bool is_sorted;                                 /* keyed results: compared as sets */
+    const char *in[BATCHES_MAX], *out[BATCHES_MAX]; /* `out` NULL: the end */
+} Case;
+
+static void run_case(const Case *c, Settings settings) {
+    Machine machine;
+    Text got = {0}, deltas[BATCHES_MAX] = {0};
+    machine_init(&machine, c->build, settings);
+    for (uint32_t b = 0; b < BATCHES_MAX && c->out[b]; b++) {
+        bool is_right = CHECK_EQ(machine_run(&machine, c->in[b], 1000 * (b + 1), NULL), STATUS_OK);
+        if (!is_right)
+            printf("    %s\n", machine.error.message);
+        if (is_right) {
+            machine_outputs(&machine, c->is_sorted, &got);
+            is_right = CHECK_STR(got.data, c->out[b]);
+            engine_delta(machine.engine, &deltas[b]);
+            engine_keep(machine.engine);
+        }
+        if (!is_right) {
+            printf("    case '%s' batch %u: chunks of %u, %s, %u workers, %u partitions, %u splits%s\n",
+                   c->name, b + 1, settings.chunk_rows_max, settings.constant_hash ? "one hash" : "hashes",
+                   settings.worker_count, settings.partition_count, settings.split_count,
+                   settings.delta_restart ? ", restarts" : "");
+            break;
+        }
+        if (settings.delta_restart)
+            restarted(&machine, deltas, b + 1);
+    }
+    for (uint32_t b = 0; b < BATCHES_MAX; b++)
+        text_deinit(&deltas[b]);
+    text_deinit(&got);
+    machine_deinit(&machine);
+}
+
+/* Every setting with LEAT_TEST_LONG, else a ninth of them, another ninth for each case. */
+static void run_hostile(const Case *c, uint32_t turn) {
+    static const uint32_t rows[] = {1, 3, 2048}, counts[] = {1, 2, 7};
+    bool is_long = getenv("LEAT_TEST_LONG");
+    uint32_t index = turn;
+    run_case(c, plain_settings);
+    for (uint32_t r = 0; r < 3; r++)
+        for (uint32_t hash = 0; hash < 2; hash++)
+            for (uint32_t w = 0; w < 3; w++)
+                for (uint32_t p = 0; p < 3; p++)
+                    for (uint32_t s = 0; s < 3; s++)
+                        for (uint32_t restart = 0; restart < 2; restart++)
+                            if (is_long || index++ * 5 % 23 == 0)
+                                run_case(c,
+                                         (Settings){rows[r], counts[w], counts[p], counts[s], hash, restart});
+}
+
+/* ---- functions ---- */
+
+static void to_text(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    char text[32];
+    int size = snprintf(text, sizeof text, "<%" PRId64 ">", leat_row_i64(row, 0));
+    leat_out_str(out, 0, (LeatStr){text, (size_t)size});
+    leat_out_emit(out);
+}
+static void and_double(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(row, 0));
+    leat_out_emit(out);
+    leat_out_i64(out, 0, 2 * leat_row_i64(row, 0));
+    leat_out_emit(out);
+}
+static bool is_even(const LeatRow *row, void *user) {
+    (void)user;
+    return leat_row_i64(row, 0) % 2 == 0;
+}
+static void plus(const LeatRow *row, LeatOut *out, void *user) { /* the emit is left out */
+    leat_out_i64(out, 0, leat_row_i64(row, 0) + (int64_t)(intptr_t)user);
+}
+static void add(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(a, 0) + leat_row_i64(b, 0));
+    leat_out_emit(out);
+}
+/* Shows the order of values: (first, last, how many null), strings of any length. */
+static void first_last(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_str(out, 0, leat_row_str(a, 0));
+    leat_out_str(out, 1, leat_row_str(b, 1));
+}
+static void split_words(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    LeatStr rest = leat_row_str(row, 0), word;
+    while (leat_str_split(&rest, ' ', &word)) {
+        leat_out_str(out, 0, word);
+        leat_out_emit(out);
+    }
+}
+static void pair_one(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    leat_out_i64(out, 1, 1);
+    leat_out_emit(out);
+}
+static void add_ten(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    leat_out_i64(out, 1, leat_row_i64(row, 1) + 10);
+}
+static void same_and_ten_more(const LeatRow *row, LeatOut *out, void *user) {
+    for (int64_t more = 0; more <= 10; more += 10) {
+        (void)user;
+        leat_out_str(out, 0, leat_row_str(row, 0));
+        leat_out_i64(out, 1, leat_row_i64(row, 1) + more);
+        leat_out_emit(out);
+    }
+}
+static void negate_chunk(const LeatChunk *chunk, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_reserve(out, chunk->row_count);
+    int64_t *values = leat_out_i64s(out, 0);
+    LeatRow row = {chunk->columns, chunk->column_count, 0};
+    for (row.index = 0; row.index < chunk->row_count; row.index++)
+        values[row.index] = -leat_row_i64(&row, 0);
+    leat_out_emit_rows(out, chunk->row_count);
+}
+static bool sum_state(const LeatUpdate *key, void *user) {
+    (void)user;
+    int64_t sum = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    for (size_t i = 0; i < leat_update_value_count(key); i++)
+        sum += leat_update_value_i64(key, i, 0);
+    leat_update_set_state_i64(key, 0, sum);
+    return true;
+}
+static bool add_time(const LeatUpdate *key, void *user) {
+    (void)user;
+    int64_t sum = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    if (leat_update_value_count(key) > 0)
+        leat_update_set_state_i64(key, 0, sum + leat_update_batch_time_ms(key));
+    return true;
+}
+/* (count, batches without data); dropped after the second of these. */
+static bool live_and_die(const LeatUpdate *key, void *user) {
+    (void)user;
+    bool has_data = leat_update_value_count(key) > 0;
+    int64_t total = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    int64_t idle = leat_update_has_state(key) ? leat_update_state_i64(key, 1) : 0;
+    if (!has_data && idle == 1)
+        return false;
+    leat_update_set_state_i64(key, 0, total + (int64_t)leat_update_value_count(key));
+    leat_update_set_state_i64(key, 1, has_data ? 0 : 1);
+    return true;
+}
+/* All values so far, the null ones as '?', and whether there was one in this batch. */
+static bool list_values(const LeatUpdate *key, void *user) {
+    (void)user;
+    if (leat_update_value_count(key) == 0)
+        return true; /* stays as it is */
+    char text[400];
+    size_t size = 0;
+    if (leat_update_has_state(key)) {
+        LeatStr before = leat_update_state_str(key, 0);
+        memcpy(text, before.data, size = before.size);
+    }
+    bool has_null = false;
+    for (size_t i = 0; i < leat_update_value_count(key); i++) {
+        LeatRow row = leat_update_value(key, i);
+        LeatStr value = leat_row_is_null(&row, 0) ? leat_str("?") : leat_row_str(&row, 0);
+        has_null |= leat_row_is_null(&row, 0);
+        memcpy(text + size, value.data, value.size);
+        size += value.size;
+    }
+    leat_update_set_state_str(key, 0, (LeatStr){text, size});
+    leat_update_set_state_bool(
+        key, 1, leat_row_bool(&(LeatRow){key->values, key->value_column_count, key->value_begin}, 1));
+    if (has_null)
+        leat_update_set_state_null(key, 2);
+    else
+        leat_update_set_state_f64(key, 2, 0.5);
+    return true;
+}
+static bool never_any_state(const LeatUpdate *key, void *user) {
+    (void)user;
+    (void)key;
+    return true;
+}
+
+/* ---- plans of the cases ---- */
+
+static void map_to_text(Plan *p) {
+    print(p, map(p, source(p, "n BIGINT", 0), leat_function("s STRING", to_text, NULL), 0));
+}
+static void flat_map_double(Plan *p) {
+    print(p, flat_map(p, source(p, "n BIGINT", 0), leat_function("n BIGINT", and_double, NULL), 0));
+}
+static void filter_even(Plan *p) {
+    print(p, filter(p, source(p, "n BIGINT", 0), leat_predicate(is_even, NULL)));
+}
+static void reduce_by_function(Plan *p) {
+    print(p, reduce(p, source(p, "n BIGINT", 0), leat_reduce_function(add, NULL)));
+}
+static void reduce_by_sum(Plan *p) {
+    print(p, reduce(p, source(p, "n BIGINT", 0), leat_sum()));
+}
+static void count_rows(Plan *p) {
+    print(p, count(p, source(p, "n BIGINT", 0)));
+}
+static void count_by_value(Plan *p) {
+    print(p, reduce_by_key(p, pair(p, source(p, "n BIGINT", 0), 1), leat_sum()));
+}
+static PlanNode *words_and_ones(Plan *p) {
+    return map(p, text_source(p), leat_function("w STRING, n BIGINT", pair_one, NULL), 1);
+}
+static void sum_by_word(Plan *p) {
+    print(p, reduce_by_key(p, words_and_ones(p), leat_sum()));
+}
+static void sum_by_word_function(Plan *p) {
+    print(p, reduce_by_key(p, words_and_ones(p), leat_reduce_function(add, NULL)));
+}
+static void sum_then_map(Plan *p) {
+    PlanNode *sums = reduce_by_key(p, words_and_ones(p), leat_sum());
+    print(p, map(p, sums, leat_function("w STRING, n BIGINT", add_ten, NULL), 1));
+    print(p, flat_map(p, sums, leat_function("w STRING, n BIGINT", same_and_ten_more, NULL), 1));
+    print(p, count(p, sums));
+}
+static PlanNode *plus_n(Plan *p, PlanNode *in, intptr_t n) {
+    return map(p, in, leat_function("n BIGINT", plus, (void *)n), 0);
+}
+static void union_two(Plan *p) {
+    PlanNode *in = source(p, "n BIGINT", 0);
+    print(p, both(p, in, plus_n(p, in, 4)));
+}
+static void union_three(Plan *p) {
+    PlanNode *in = source(p, "n BIGINT", 0);
+    print(p, both(p, both(p, in, plus_n(p, in, 4)), plus_n(p, in, 8)));
+}
+static void union_of_itself_and_sums(Plan *p) {
+    PlanNode *in = source(p, "n BIGINT", 0);
+    PlanNode *twice = both(p, in, in);
+    PlanNode *all = both(p, both(p, reduce(p, twice, leat_sum()), twice), reduce(p, in, leat_sum()));
+    print(p, all);
+    print(p, reduce(p, all, leat_sum()));
+    print(p, count(p, all));
+}
+static void union_of_sources(Plan *p) {
+    PlanNode *a = source(p, "n BIGINT", 0), *b = source(p, "m BIGINT", 0);
+    print(p, both(p, a, b));
+}
+static void word_count(Plan *p) {
+    PlanNode *words = flat_map(p, text_source(p), leat_split(" "), 0);
+    print(p, reduce_by_key(p, pair(p, words, 1), leat_sum()));
+}
+static void word_count_by_functions(Plan *p) {
+    PlanNode *words = flat_map(p, text_source(p), leat_function("w STRING", split_words, NULL), 0);
+    print(p, reduce_by_key(p, map(p, words, leat_function("w STRING, n BIGINT", pair_one, NULL), 1),
+                           leat_sum()));
+}
+static void split_by_several(Plan *p) {
+    PlanNode *lines = text_source(p);
+    PlanNode *parts = flat_map(p, lines, leat_split(", "), 0);
+    print(p, parts);
+    print(p, flat_map(p, parts, leat_split(" "), 0));
+    print(p, filter(p, lines, leat_contains("needle in a haystack")));
+}
+static void folds(Plan *p) {
+    PlanNode *in = source(p, "k STRING, n BIGINT, x DOUBLE, t TIMESTAMP, b BOOLEAN, s STRING", 1);
+    print(p, reduce_by_key(p, in, leat_min()));
+    print(p, reduce_by_key(p, in, leat_max()));
+}
+static void sums_of_columns(Plan *p) {
+    print(p, reduce_by_key(p, source(p, "k BIGINT, n BIGINT, x DOUBLE", 1), leat_sum()));
+}
+static void sums_by_double(Plan *p) {
+    print(p, reduce_by_key(p, source(p, "x DOUBLE, n BIGINT", 1), leat_sum()));
+}
+static void sums_by_two(Plan *p) {
+    print(p, reduce_by_key(p, source(p, "a STRING, b BIGINT, n BIGINT", 2), leat_sum()));
+}
+static void sums_by_boolean(Plan *p) {
+    print(p, reduce_by_key(p, source(p, "b BOOLEAN, n BIGINT", 1), leat_sum()));
+}
+static void distinct(Plan *p) {
+    print(p, reduce_by_key(p, source(p, "k STRING", 1), leat_sum()));
+}
+static void min_double(Plan *p) {
+    PlanNode *in = source(p, "k STRING, x DOUBLE", 1);
+    print(p, reduce_by_key(p, in, leat_min()));
+    print(p, reduce_by_key(p, in, leat_max()));
+}
+static void concat(Plan *p) {
+    PlanNode *in = source(p, "k STRING, s STRING", 1);
+    print(p, reduce_by_key(p, in, leat_concat("+")));
+    print(p, reduce(p, in, leat_concat("/")));
+}
+static void first_and_last(Plan *p) {
+    print(p, reduce_by_key(p, source(p, "k STRING, a STRING, b STRING", 1),
+                           leat_reduce_function(first_last, NULL)));
+}
+static void chunk_function(Plan *p) {
+    PlanNode *in = source(p, "n BIGINT", 0);
+    PlanNode *even = filter(p, in, leat_predicate(is_even, NULL));
+    print(p, map(p, even, leat_chunk_function("n BIGINT", negate_chunk, NULL), 0));
+    print(p, flat_map(p, in, leat_chunk_function("n BIGINT", negate_chunk, NULL), 0));
+}
+static void running_sum(Plan *p) {
+    print(p, update_by_key(p, words_and_ones(p), leat_update_function("sum BIGINT", sum_state, NULL)));
+}
+static void running_time(Plan *p) {
+    print(p, update_by_key(p, words_and_ones(p), leat_update_function("sum BIGINT", add_time, NULL)));
+}
+static void lifecycle(Plan *p) {
+    PlanNode *state = update_by_key(p, words_and_ones(p),
+                                    leat_update_function("n BIGINT, idle BIGINT", live_and_die, NULL));
+    print(p, state);
+    print(p, count(p, state));
+}
+static void lists(Plan *p) {
+    PlanNode *in = source(p, "a STRING, b BIGINT, s STRING, f BOOLEAN", 2);
+    print(p,
+          update_by_key(p, in, leat_update_function("all STRING, f BOOLEAN, x DOUBLE", list_values, NULL)));
+}
+static void state_over_sums(Plan *p) {
+    PlanNode *sums = reduce_by_key(p, words_and_ones(p), leat_sum());
+    PlanNode *running = update_by_key(p, sums, leat_update_function("sum BIGINT", sum_state, NULL));
+    print(p, update_by_key(p, running, leat_update_function("sum BIGINT", sum_state, NULL)));
+}
+static void no_state(Plan *p) {
+    print(p, update_by_key(p, words_and_ones(p), leat_update_function("n BIGINT", never_any_state, NULL)));
+}
+static void three_consumers(Plan *p) {
+    PlanNode *even = filter(p, source(p, "n BIGINT", 0), leat_predicate(is_even, NULL));
+    print(p, even);
+    print(p, reduce(p, even, leat_sum()));
+    print(p, plus_n(p, even, 1));
+}
+
+#define LONG_A "a word that is longer than twelve bytes"
+#define LONG_B "another word that is longer than twelve bytes"
+
+static const Case cases[] = {
+    {"map", map_to_text, false, {"1|2|3|4", "5|6|7|8", ""}, {"<1>|<2>|<3>|<4>", "<5>|<6>|<7>|<8>", ""}},
+    {"flat_map", flat_map_double, false, {"1|2|3|4", "5"}, {"1|2|2|4|3|6|4|8", "5|10"}},
+    {"filter", filter_even, false, {"1|2|3|4", "5|7", "6|8", NULL}, {"2|4", "", "6|8", "~"}},
+    {"reduce",
+     reduce_by_function,
+     false,
+     {"1|2|3|4", "5|6|7|8", "", "9|10|11|12", NULL},
+     {"10", "26", "", "42", "~"}},
+    {"reduce sum",
+     reduce_by_sum,
+     false,
+     {"1|2|3|4", "", "-|-", "-|5", "9223372036854775807|1"},
+     {"10", "", "-", "5", "-9223372036854775808"}},
+    {"count", count_rows, false, {"", "1", "1|2", "1|2|3", "1|2|3|4", NULL}, {"0", "1", "2", "3", "4", "~"}},
+    {"countByValue",
+     count_by_value,
+     true,
+     {"1", "1|1|1", "1|2", "1|1|2|2", "-|1|-"},
+     {"1,1", "1,3", "1,1|2,1", "1,2|2,2", "-,2|1,1"}},
+    {"reduceByKey", sum_by_word, true, {"a|a|b", "|", "", "a", NULL}, {"a,2|b,1", ",2", "", "a,1", "~"}},
+    {"reduceByKey function",
+     sum_by_word_function,
+     true,
+     {"a|a|b", "|", "", LONG_A "|b|" LONG_A},
+     {"a,2|b,1", ",2", "", LONG_A ",2|b,1"}},
+    {"mapValues",
+     sum_then_map,
+     true,
+     {"a|a|b", "|", ""},
+     {"a,12|b,11;a,12|a,2|b,1|b,11;2", ",12;,12|,2;1", ";;0"}},
+    {"union",
+     union_two,
+     false,
+     {"1|2|3|4", "101|102|103|104", ""},
+     {"1|2|3|4|5|6|7|8", "101|102|103|104|105|106|107|108", ""}},
+    {"union of unions",
+     union_three,
+     false,
+     {"1|2|3|4", "201"},
+     {"1|2|3|4|5|6|7|8|9|10|11|12", "201|205|209"}},
+    {"union with itself",
+     union_of_itself_and_sums,
+     false,
+     {"1|2", "5", ""},
+     {"6|1|2|1|2|3;15;6", "10|5|5|5;25;4", ";;0"}},
+    {"union of sources", union_of_sources, false, {"1|2;3|4", ";5", "6;"}, {"1|2|3|4", "5", "6"}},
+    {"word count",
+     word_count,
+     true,
+     {"to be or|not to be", "", "a  b|", LONG_A "|" LONG_A},
+     {"be,2|not,1|or,1|to,2", "", ",2|a,1|b,1", "a,2|bytes,2|is,2|longer,2|than,2|that,2|twelve,2|word,2"}},
+    {"word count by functions",
+     word_count_by_functions,
+     true,
+     {"to be or|not to be", "", "a  b|"},
+     {"be,2|not,1|or,1|to,2", "", ",2|a,1|b,1"}},
+    {"split and contains",
+     split_by_several,
+     false,
+     {"a, b|, |c", LONG_A ", a needle in a haystack", ""},
+     {"a|b|||c;a|b|||c;",
+      LONG_A "|a needle in a haystack;a|word|that|is|longer|than|twelve|bytes|a|needle|in|a|haystack;" LONG_A
+             ", a needle in a haystack",
+      ";;"}},
+    {"min and max",
+     folds,
+     true,
+     {"a,1,2.5,7,true,x|a,-3,nan,9,false," LONG_A "|a,-,-,-,-,-|b,-,-,-,-,-|c,4,nan,-1,true,"},
+     {"a,-3,2.5,7,false," LONG_A
+      "|b,-,-,-,-,-|c,4,nan,-1,true,;a,1,nan,9,true,x|b,-,-,-,-,-|c,4,nan,-1,true,"}},
+    {"sums of several columns",
+     sums_of_columns,
+     true,
+     {"1,2,0.5|1,3,-|2,-,-|-,1,1|1,4,0.25"},
+     {"-,1,1|1,9,0.75|2,-,-"}},
+    {"a DOUBLE key", sums_by_double, true, {"0,1|-0,2|nan,3|nan,4|1.5,5|-,6"}, {"-,6|0,3|1.5,5|nan,7"}},
+    {"a key of two columns",
+     sums_by_two,
+     true,
+     {"a,1,1|a,2,2|a,1,3|-,1,4|-,-,5|,1,6|-,1,7|" LONG_A ",1,8|" LONG_A ",1,9"},
+     {",1,6|-,-,5|-,1,11|" LONG_A ",1,17|a,1,4|a,2,2"}},
+    {"a BOOLEAN key", sums_by_boolean, true, {"true,1|false,2|true,3|-,4"}, {"-,4|false,2|true,4"}},
+    {"keys without values", distinct, true, {"a|b|a|-|-", ""}, {"-|a|b", ""}},
+    {"min of DOUBLE",
+     min_double,
+     true,
+     {"a,-0|a,0|b,nan|c,-inf|c,inf|d,1|d,nan", "a,1|a,-"},
+     {"a,-0|b,nan|c,-inf|d,1;a,0|b,nan|c,inf|d,nan", "a,1;a,1"}},
+    {"concat",
+     concat,
+     true,
+     {"a,1|b,2|a,3|a,|b," LONG_A "|a,-|c,-|a,5", ""},
+     {"a,1+3++5|b,2+" LONG_A "|c,-;a/b/a/a/b/a/c/a,1/2/3//" LONG_A "/5", ";"}},
+    {"first and last",
+     first_and_last,
+     true,
+     {"a,1,x|b," LONG_A ",y|a,2,z|b,3," LONG_B "|a,4,w"},
+     {"a,1,w|b," LONG_A "," LONG_B}},
+    {"chunk functions", chunk_function, false, {"1|2|3|4", "5", ""}, {"-2|-4;-1|-2|-3|-4", ";-5", ";"}},
+    {"updateStateByKey",
+     running_sum,
+     true,
+     {"a", "a|b", "a|b|c", "a|b", "a", ""},
+     {"a,1", "a,2|b,1", "a,3|b,2|c,1", "a,4|b,3|c,1", "a,5|b,3|c,1", "a,5|b,3|c,1"}},
+    {"batch time",
+     running_time,
+     true,
+     {"a|c", "a|b", "a|b|c", "a|b", "a", ""},
+     {"a,1000|c,1000", "a,3000|b,2000|c,1000", "a,6000|b,5000|c,4000", "a,10000|b,9000|c,4000",
+      "a,15000|b,9000|c,4000", "a,15000|b,9000|c,4000"}},
+    {"lifecycle",
+     lifecycle,
+     true,
+     {"a|b", NULL, "a|c|a", "c", NULL, NULL},
+     {"a,1,0|b,1,0;2", "a,1,1|b,1,1;2", "a,3,0|c,1,0;2", "a,3,1|c,2,0;2", "c,2,1;1", ";0"}},
+    {"state never had",
+     lifecycle,
+     true,
+     {NULL, "", NULL, "a", NULL},
+     {"~;~", ";0", ";0", "a,1,0;1", "a,1,1;1"}},
+    {"nothing set", no_state, true, {"a|b", ""}, {"", ""}},
+    {"state of several columns",
+     lists,
+     true,
+     {"k,1,x,true|k,2,y,false|k,1,-,true|-,1,z,true", "k,2," LONG_A ",true|k,2,q,false", ""},
+     {"-,1,z,true,0.5|k,1,x?,true,-|k,2,y,false,0.5",
+      "-,1,z,true,0.5|k,1,x?,true,-|k,2,y" LONG_A "q,true,0.5",
+      "-,1,z,true,0.5|k,1,x?,true,-|k,2,y" LONG_A "q,true,0.5"}},
+    {"state over state", state_over_sums, true, {"a|a", "a|b", ""}, {"a,2", "a,5|b,1", "a,8|b,2"}},
+    {"three consumers", three_consumers, false, {"1|2|3|4", "1"}, {"2|4;6;3|5", ";;"}},
+};
+
+TEST(batches_give_what_spark_gives) {
+    for (uint32_t i = 0; i < ARRAY_COUNT(cases); i++)
+        run_case(&cases[i], plain_settings);
+}
+
+TEST(nothing_depends_on_chunks_hashes_workers_partitions_splits_or_restarts) {
+    for (uint32_t i = 0; i < ARRAY_COUNT(cases); i++)
+        run_hostile(&cases[i], i);
+}
+
+/* ---- order ---- */
+
+/* What one batch gives, in the order it gives it. */
+static void run_once(void (*build)(Plan *plan), Settings settings, const char *rows, Text *out) {
+    Machine machine;
+    machine_init(&machine, build, settings);
+    if (!CHECK_OK(machine_run(&machine, rows, 1000, NULL), machine.error))
+        check_abandon();
+    machine_outputs(&machine, false, out);
+    engine_rollback(machine.engine);
+    machine_deinit(&machine);
+}
+
+static void random_rows(Random *random, uint32_t row_count, Text *rows) {
+    for (uint32_t i = 0; i < row_count; i++)
+        text_appendf(rows, "%sk%u,%.17g", i ? "|" : "", (unsigned)random_below(random, 5),
+                     random_unit(random) * (double)random_below(random, 1u << 30));
+}
+
+static void sums_of_doubles(Plan *p) {
+    PlanNode *in = source(p, "k STRING, x DOUBLE", 1);
+    print(p, reduce_by_key(p, in, leat_sum()));
+    print(p, reduce(p, in, leat_max()));
+}
+
+/* Sums of doubles depend on their order: with the same splits they must not depend on anything else. */
+TEST(order_shows_the_same_for_all_workers_and_chunks) {
+    Random random;
+    Text rows = {0}, wanted = {0}, got = {0};
+    random_init(&random, check_seed());
+    random_rows(&random, 500, &rows);
+    static void (*const builds[])(Plan *) = {sums_of_doubles, concat};
+    static const uint32_t chunk_rows[] = {1, 3, 2048}, workers[] = {1, 2, 7}, partitions[] = {1, 2, 7};
+    for (uint32_t b = 0; b < ARRAY_COUNT(builds); b++) {
+        run_once(builds[b], (Settings){0, 1, 1, 7, false, false}, rows.data, &wanted);
+        for (uint32_t c = 0; c < 3; c++)
+            for (uint32_t w = 0; w < 3; w++)
+                for (uint32_t p = 0; p < 3; p++) {
+                    run_once(builds[b], (Settings){chunk_rows[c], workers[w], partitions[p], 7, false, false},
+                             rows.data, &got);
+                    CHECK_STR(got.data, wanted.data); /* unsorted: E3 holds for any number of partitions */
+                }
+    }
+    text_deinit(&rows);
+    text_deinit(&wanted);
+    text_deinit(&got);
+}
+
+static void word_count_and_state(Plan *p) {
+    PlanNode *words = flat_map(p, text_source(p), leat_split(" "), 0);
+    print(p, reduce_by_key(p, pair(p, words, 1), leat_sum()));
+    print(p, update_by_key(p, pair(p, words, 1), leat_update_function("sum BIGINT", sum_state, NULL)));
+}
+
+TEST(keyed_rows_leave_in_the_order_of_their_hashes) {
+    Text rows = {0}, got = {0};
+    for (uint32_t i = 0; i < 300; i++)
+        text_appendf(&rows, "%sw%u a%u some longer word %u", i ? "|" : "", i, i, i);
+    for (uint32_t partitions = 1; partitions <= 256; partitions = partitions * 3 + 1) {
+        run_once(word_count_and_state, (Settings){0, 2, partitions, 3, false, false}, rows.data, &got);
+        Str rest = text_str(&got), output, row;
+        uint32_t row_count = 0;
+        while (leat_str_split(&rest, ';', &output)) {
+            uint64_t before = 0;
+            while (leat_str_split(&output, '|', &row)) {
+                Str word;
+                leat_str_split(&row, ',', &word);
+                Key key = key_from_str(word);
+                uint64_t hash = key_hash(&key);
+                CHECK(before <= hash);
+                before = hash;
+                row_count++;
+            }
+        }
+        CHECK_EQ(row_count, 2 * (300 + 300 + 3 + 300));
+    }
+    text_deinit(&rows);
+    text_deinit(&got);
+}
+
+/* ---- against a model ---- */
+
+enum { MODEL_WORDS = 40 };
+
+TEST(random_counts_are_those_of_a_model) {
+    Random random;
+    Text rows = {0}, wanted = {0}, got = {0};
+    random_init(&random, check_seed());
+    for (uint32_t turn = 0; turn < 12; turn++) {
+        Settings settings = {random_below(&random, 2) ? 0 : 1 + (uint32_t)random_below(&random, 50),
+                             1 + (uint32_t)random_below(&random, 4),
+                             1 + (uint32_t)random_below(&random, 9),
+                             1 + (uint32_t)random_below(&random, 9),
+                             random_below(&random, 5) == 0,
+                             false};
+        int64_t batch[MODEL_WORDS], total[MODEL_WORDS] = {0};
+        Machine machine;
+        machine_init(&machine, word_count_and_state, settings);
+        for (uint32_t b = 0; b < 4; b++) {
+            text_reset(&rows);
+            memset(batch, 0, sizeof batch);
+            uint32_t line_count = (uint32_t)random_below(&random, 400);
+            for (uint32_t i = 0; i < line_count; i++) {
+                text_append(&rows, i ? STR("|") : STR(""));
+                for (uint32_t w = 0, n = 1 + (uint32_t)random_below(&random, 12); w < n; w++) {
+                    uint32_t word = (uint32_t)random_below(&random, 1 + random_below(&random, MODEL_WORDS));
+                    text_appendf(&rows, "%sw%.*s%02u", w ? " " : "", (int)(word % 3 * 7), "-longer-longer-",
+                                 word);
+                    batch[word]++;
+                }
+            }
+            bool fails = random_below(&random, 4) == 0;
+            Status st =
+                machine_run(&machine, rows.data ? rows.data : "", 1000 * (b + 1), fails ? "a fault" : NULL);
+            CHECK_EQ(st, fails ? STATUS_IO : STATUS_OK);
+            if (fails) {
+                CHECK_STR(machine.error.message, "a fault");
+                CHECK(!engine_output(machine.engine, 0));
+                continue;
+            }
+            text_reset(&wanted);
+            text_append(&wanted, STR(""));
+            for (uint32_t kind = 0; kind < 2; kind++) {
+                Str words[MODEL_WORDS];
+                Text lines[MODEL_WORDS] = {0};
+                uint32_t count = 0;
+                for (uint32_t w = 0; w < MODEL_WORDS; w++) {
+                    if (kind == 0)
+                        total[w] += batch[w];
+                    if (kind == 0 ? batch[w] == 0 : total[w] == 0)
+                        continue;
+                    text_appendf(&lines[w], "w%.*s%02u,%" PRId64, (int)(w % 3 * 7), "-longer-longer-", w,
+                                 kind == 0 ? batch[w] : total[w]);
+                    words[count++] = text_str(&lines[w]);
+                }
+                if (count)
+                    qsort(words, count, sizeof words[0], compare_rows);
+                text_append(&wanted, kind ? STR(";") : STR(""));
+                for (uint32_t i = 0; i < count; i++) {
+                    text_append(&wanted, i ? STR("|") : STR(""));
+                    text_append(&wanted, words[i]);
+                }
+                for (uint32_t w = 0; w < MODEL_WORDS; w++)
+                    text_deinit(&lines[w]);
+            }
+            machine_outputs(&machine, true, &got);
+            CHECK_STR(got.data, wanted.data);
+            CHECK_EQ(engine_stats(machine.engine).input_rows, line_count);
+            CHECK_EQ(engine_stats(machine.engine).input_bytes, line_count ? rows.size + 1 : 0);
+            engine_keep(machine.engine);
+        }
+        machine_deinit(&machine);
+    }
+    text_deinit(&rows);
+    text_deinit(&wanted);
+    text_deinit(&got);
+}
+
+/* ---- failures ---- */
+
+TEST(a_batch_without_a_stream_of_a_union_is_refused) {
+    Machine machine;
+    machine_init(&machine, union_of_sources, plain_settings);
+    CHECK_EQ(machine_run(&machine, "1;~", 3000, NULL), STATUS_INVALID);
+    CHECK_STR(machine.error.message, "leat_union: its second stream has no batch at 3000 ms");
+    CHECK_EQ(machine_run(&machine, "~;~", 4000, NULL), STATUS_INVALID);
+    CHECK_OK(machine_run(&machine, "1;2", 5000, NULL), machine.error);
+    engine_keep(machine.engine);
+    machine_deinit(&machine);
+}
+
+static void twice(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    for (int64_t i = 0; i < 1 + (leat_row_i64(row, 0) == 7); i++) {
+        leat_out_i64(out, 0, leat_row_i64(row, 0));
+        leat_out_emit(out);
+    }
+}
+static void half(const LeatChunk *chunk, LeatOut *out, void *user) {
+    (void)user;
+    for (uint32_t i = 0; i < chunk->row_count / 2; i++)
+        leat_out_emit(out);
+}
+static void two_sums(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)a;
+    (void)b;
+    (void)user;
+    for (int i = 0; i < 3000; i++) /* more than any struct has room for */
+        leat_out_emit(out);
+}
+static void map_twice(Plan *p) {
+    print(p, map(p, source(p, "n BIGINT", 0), leat_function("n BIGINT", twice, NULL), 0));
+}
+static void map_half(Plan *p) {
+    print(p, map(p, source(p, "n BIGINT", 0), leat_chunk_function("n BIGINT", half, NULL), 0));
+}
+static void reduce_twice(Plan *p) {
+    print(p, reduce(p, source(p, "n BIGINT", 0), leat_reduce_function(two_sums, NULL)));
+}
+
+TEST(functions_that_give_too_many_rows_are_named) {
+    static const struct {
+        void (*build)(Plan *plan);
+        const char *rows, *message;
+    } wrong[] = {
+        {map_twice, "1|7|2", "leat_map: the function gave 2 rows for one record; use leat_flat_map"},
+        {map_half, "1|2|3|4", "leat_map: the function gave 2 rows for 4 records; use leat_flat_map"},
+        {reduce_twice, "1|2", "leat_reduce: the function gave 3000 rows for one pair of values"},
+    };
+    for (uint32_t i = 0; i < ARRAY_COUNT(wrong); i++) {
+        Machine machine;
+        machine_init(&machine, wrong[i].build, plain_settings);
+        CHECK_EQ(machine_run(&machine, wrong[i].rows, 1000, NULL), STATUS_INVALID);
+        CHECK_STR(machine.error.message, wrong[i].message);
+        CHECK_OK(machine_run(&machine, "", 1000, NULL), machine.error); /* the engine goes on */
+        engine_keep(machine.engine);
+        machine_deinit(&machine);
+    }
+}
+
+/* Runs "a|b", keeps it, then a batch of many words that fails for `budget`; the state must be as before. */
+static void run_over_budget(bool limits_state, uint64_t limit_bytes, bool *has_failed) {
+    Machine machine;
+    Text got = {0}, many = {0};
+    for (uint32_t i = 0; i < 3000; i++)
+        text_appendf(&many, "%sword%u", i ? "|" : "", i);
+    machine_init(&machine, running_sum, (Settings){0, 2, 3, 3, false, false});
+    CHECK_OK(machine_run(&machine, "a|b", 1000, NULL), machine.error);
+    engine_keep(machine.engine);
+    Budget *budget = limits_state ? &machine.state : &machine.in_flight;
+    budget->limit_bytes = budget->used_bytes + limit_bytes;
+    *has_failed = machine_run(&machine, many.data, 2000, NULL) != STATUS_OK;
+    if (*has_failed) {
+        CHECK_EQ(machine.error.status, STATUS_NO_MEMORY);
+        CHECK(limits_state || strstr(machine.error.message, "test split") ||
+              strstr(machine.error.message, "text") || strstr(machine.error.message, "leat_map") ||
+              strstr(machine.error.message, "#0"));
+        CHECK(!limits_state || strstr(machine.error.message, "update_state_by_key#0"));
+        budget->limit_bytes = 1 << 28;
+        CHECK_OK(machine_run(&machine, "a", 2000, NULL), machine.error);
+        machine_outputs(&machine, true, &got);
+        CHECK_STR(got.data, "a,2|b,1");
+    }
+    engine_keep(machine.engine);
+    machine_deinit(&machine);
+    text_deinit(&got);
+    text_deinit(&many);
+}
+
+TEST(over_budget_is_a_refusal_that_changes_nothing) {
+    for (uint32_t kind = 0; kind < 2; kind++) {
+        bool has_failed = true;
+        uint64_t limit_bytes = 0;
+        uint32_t failures = 0;
+        for (; has_failed && limit_bytes < 1 << 28; limit_bytes = limit_bytes * 3 / 2 + 1000, failures++)
+            run_over_budget(kind == 1, limit_bytes, &has_failed);
+        CHECK(!has_failed);
+        CHECK(failures > 2);
+    }
+}
+
+/* ---- hooks, limits ---- */
+
+static int opened, closed;
+
+static void *open_counter(void *user) {
+    opened++;
+    int64_t *own = malloc(sizeof *own);
+    *own = (int64_t)(intptr_t)user;
+    return own;
+}
+static void close_counter(void *user) {
+    closed++;
+    free(user);
+}
+static void *open_nothing(void *user) {
+    (void)user;
+    return NULL;
+}
+static void plus_own(const LeatRow *row, LeatOut *out, void *user) {
+    leat_out_i64(out, 0, leat_row_i64(row, 0) + *(int64_t *)user);
+}
+static void hooked(Plan *p) {
+    LeatFunction f = leat_function("n BIGINT", plus_own, (void *)100);
+    f.open = open_counter;
+    f.close = close_counter;
+    print(p, map(p, source(p, "n BIGINT", 0), f, 0));
+}
+static void not_opened(Plan *p) {
+    hooked(p);
+    LeatFunction f = leat_predicate(is_even, NULL);
+    f.open = open_nothing;
+    print(p, filter(p, source(p, "n BIGINT", 0), f));
+}
+
+TEST(hooks_are_called_once_on_each_worker) {
+    Text got = {0};
+    opened = closed = 0;
+    run_once(hooked, (Settings){0, 7, 1, 7, false, false}, "1|2|3|4|5|6|7", &got);
+    CHECK_STR(got.data, "101|102|103|104|105|106|107");
+    CHECK_EQ(opened, 7);
+    CHECK_EQ(closed, 7);
+    text_deinit(&got);
+
+    Plan *plan = plan_create();
+    Error err = {0};
+    not_opened(plan);
+    CHECK_OK(plan_finish(plan, &err), err);
+    Engine *engine;
+    opened = closed = 0;
+    CHECK_EQ(engine_create(plan, (EngineOptions){.env = env_real(), .worker_count = 2, .partition_count = 1},
+                           &engine, &err),
+             STATUS_INVALID);
+    CHECK_STR(err.message, "leat_filter: the function's open gave NULL");
+    CHECK(!engine);
+    CHECK_EQ(opened, closed);
+    plan_destroy(plan);
+}
+
+static void limited(Plan *p) {
+    PlanNode *in = source(p, "n BIGINT", 0);
+    print(p, in)->row_limit = 3;
+    print(p, filter(p, in, leat_predicate(is_even, NULL)))->row_limit = 1;
+}
+
+TEST(an_output_keeps_no_more_rows_than_it_looks_at_but_counts_all) {
+    Machine machine;
+    machine_init(&machine, limited, (Settings){2, 2, 1, 2, false, false});
+    CHECK_OK(machine_run(&machine, "1|2|3|4|5|6|7|8|9|10", 1000, NULL), machine.error);
+    static const struct { uint32_t row_count, first[2]; } wanted[] = {{3, {1, 6}}, {1, {2, 6}}};
+    for (uint32_t o = 0; o < 2; o++) {
+        const BatchData *data = engine_output(machine.engine, o);
+        CHECK_EQ(data->row_count, o == 0 ? 10 : 5);
+        CHECK_EQ(data->partition_count, 2);
+        for (uint32_t p = 0; p < 2; p++) {
+            uint32_t kept = 0;
+            for (uint32_t i = 0; i < data->partitions[p].chunk_count; i++)
+                kept += shared_chunk_view(data->partitions[p].chunks[i])->row_count;
+            CHECK_EQ(kept, wanted[o].row_count);
+            CHECK_EQ(column_i64(&shared_chunk_view(data->partitions[p].chunks[0])->columns[0], 0),
+                     wanted[o].first[p]);
+        }
+    }
+    engine_keep(machine.engine);
+    machine_deinit(&machine);
+}
+
+static void thousands(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    for (int64_t i = 0; i < 5000; i++) {
+        char text[48];
+        int size = snprintf(text, sizeof text, "%" PRId64 " of the row of %" PRId64, i, leat_row_i64(row, 0));
+        leat_out_str(out, 0, (LeatStr){text, (size_t)size});
+        leat_out_emit(out);
+    }
+}
+static void thousands_of_rows(Plan *p) {
+    PlanNode *many = flat_map(p, source(p, "n BIGINT", 0), leat_function("s STRING", thousands, NULL), 0);
+    print(p, count(p, many));
+    print(p, filter(p, many, leat_contains("4999 of")));
+}
+
+TEST(a_record_may_give_more_rows_than_a_chunk_holds) {
+    Text got = {0};
+    run_once(thousands_of_rows, plain_settings, "1|2", &got);
+    CHECK_STR(got.data, "10000;4999 of the row of 1|4999 of the row of 2");
+    text_deinit(&got);
+}
+
+/* ---- snapshots and deltas ---- */
+
+typedef struct Snapshot {
+    Text names[32], bytes[32];
+    uint32_t count, at;
+    bool is_given;
+} Snapshot;
+
+static Status begin_section(void *self, Str name, Error *err) {
+    (void)err;
+    Snapshot *snapshot = self;
+    text_append(&snapshot->names[snapshot->count++], name);
+    return STATUS_OK;
+}
+static Status write_section(void *self, Str piece, Error *err) {
+    (void)err;
+    Snapshot *snapshot = self;
+    text_append(&snapshot->bytes[snapshot->count - 1], piece);
+    return STATUS_OK;
+}
+static Status read_section(void *self, Str *piece, Error *err) {
+    (void)err;
+    Snapshot *snapshot = self;
+    *piece = snapshot->is_given ? STR("") : text_str(&snapshot->bytes[snapshot->at]);
+    snapshot->is_given = true;
+    return STATUS_OK;
+}
+
+TEST(a_snapshot_is_the_state) {
+    Machine machine;
+    Snapshot snapshot = {0};
+    Text got = {0}, delta = {0}, delta_of_restored = {0};
+    Error err = {0};
+    Settings settings = {0, 2, 3, 2, false, false};
+    machine_init(&machine, lifecycle, settings);
+    CHECK_OK(machine_run(&machine, "a|b|c|d|e", 1000, NULL), machine.error);
+    engine_keep(machine.engine);
+    CHECK_EQ(engine_stats(machine.engine).state_keys, 5);
+    CHECK_OK(engine_save(machine.engine, begin_section, (StateSink){write_section, &snapshot}, &err), err);
+    CHECK_EQ(snapshot.count, 3);
+    CHECK_STR(snapshot.names[1].data, "state/update_state_by_key#0/1");
+    CHECK_OK(machine_run(&machine, "a", 2000, NULL), machine.error);
+    CHECK(engine_is_changed(machine.engine));
+    engine_delta(machine.engine, &delta);
+    engine_keep(machine.engine);
+
+    restarted(&machine, NULL, 0);
+    for (snapshot.at = 0; snapshot.at < snapshot.count; snapshot.at++) {
+        snapshot.is_given = false;
+        CHECK_OK(engine_load_section(machine.engine, text_str(&snapshot.names[snapshot.at]),
+                                     (StateFeed){read_section, &snapshot}, &err),
+                 err);
+    }
+    CHECK_OK(machine_run(&machine, "a", 2000, NULL), machine.error);
+    machine_outputs(&machine, true, &got);
+    CHECK_STR(got.data, "a,2,0|b,1,1|c,1,1|d,1,1|e,1,1;5");
+    engine_delta(machine.engine, &delta_of_restored);
+    CHECK_EQ(delta.size, delta_of_restored.size);
+    engine_rollback(machine.engine);
+    static const char *const foreign[] = {"state/other#0/0",
+                                          "state/update_state_by_key#0/3",
+                                          "state/update_state_by_key#0/",
+                                          "state/",
+                                          "",
+                                          "state/update_state_by_key#0/-1"};
+    for (uint32_t i = 0; i < ARRAY_COUNT(foreign); i++)
+        CHECK_EQ(engine_load_section(machine.engine, str_from(foreign[i]),
+                                     (StateFeed){read_section, &snapshot}, &err),
+                 STATUS_INVALID);
+    machine_deinit(&machine);
+    for (uint32_t i = 0; i < ARRAY_COUNT(snapshot.names); i++) {
+        text_deinit(&snapshot.names[i]);
+        text_deinit(&snapshot.bytes[i]);
+    }
+    text_deinit(&got);
+    text_deinit(&delta);
+    text_deinit(&delta_of_restored);
+}
+
+TEST(a_delta_that_is_not_whole_or_not_ours_is_refused) {
+    Machine machine;
+    Text delta = {0};
+    Error err = {0};
+    machine_init(&machine, running_sum, (Settings){0, 1, 3, 1, false, false});
+    CHECK_OK(machine_run(&machine, "a|b|c|d|e", 1000, NULL), machine.error);
+    engine_delta(machine.engine, &delta);
+    engine_keep(machine.engine);
+    for (size_t size = 0; size < delta.size; size++) {
+        Error cut = {0};
+        char *copy = malloc(size + 1); /* so that a read past the end is seen */
+        memcpy(copy, delta.data, size);
+        restarted(&machine, NULL, 0);
+        CHECK_EQ(engine_apply_delta(machine.engine, str_slice(copy, size), &cut), STATUS_CORRUPT);
+        free(copy);
+    }
+    machine_deinit(&machine);
+
+    machine_init(&machine, sum_by_word, plain_settings);
+    CHECK_EQ(engine_apply_delta(machine.engine, text_str(&delta), &err), STATUS_INVALID);
+    CHECK_STR(err.message,
+              "the checkpoint has state of 'update_state_by_key#0', the program has no such operator");
+    machine_deinit(&machine);
+    text_deinit(&delta);
+}
+
+TEST(a_batch_that_changes_nothing_says_so) {
+    Machine machine;
+    machine_init(&machine, running_sum, (Settings){0, 1, 3, 1, false, false});
+    static const struct {
+        const char *rows;
+        bool is_changed;
+    } batches[] = {
+        {NULL, false}, {"", true /* it has state now, if empty */}, {"", false}, {"a", true}, {"", false}};
+    for (uint32_t b = 0; b < ARRAY_COUNT(batches); b++) {
+        CHECK_OK(machine_run(&machine, batches[b].rows, 1000 * (b + 1), NULL), machine.error);
+        CHECK_EQ(engine_is_changed(machine.engine), batches[b].is_changed);
+        engine_keep(machine.engine);
+    }
+    machine_deinit(&machine);
+}
+
+TEST_MAIN()

@@ -1,0 +1,682 @@
+/* op_aggregate.c - values into one: by key (reduceByKey) or of a whole batch (reduce).
+ *
+ *     push: rows --> partial of this worker, or of this split          (prepare)       (produce)
+ *                    one table: key -> word or cells        -->  put in hash order --> merged by hash range,
+ * emitted
+ *
+ *   A1  Where the order of rows shows in the result there is a partial per split, and they are merged in
+ * split order; else one per worker, which is nearly twice as fast (D2). A2  All partials are ordered by
+ * (hash, size, bytes), so that merging a range of hashes is merging sorted runs: no table is built, and rows
+ * leave in the order of E3. With one partial there is nothing to merge. A3  Tasks of produce share the
+ * partials: each changes only cells of keys in its own range. A4  One numeric value column without nulls is
+ * folded as words in the slots (fold.h); a table turns to cells when the first null comes, and before the
+ * merge all do if one did.
+ *
+ * Without a key a partial is one slot instead of a table. */
+#include "exec/operator.h"
+
+#include "column/kernels/kernels.h"
+#include "exec/fold.h"
+#include "exec/giver.h"
+#include "exec/keys.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { SPARES_MAX = 16 };
+
+typedef struct Partial {
+    KeyTable *table; /* NULL: no key */
+    KeySlot only;    /* what stands for the table then */
+    bool has_rows;
+    bool has_cells; /* A4: values are Cell[value_count], else words */
+    Arena *arena;   /* of cells */
+} Partial;
+
+/* A function of the user, called with accumulators. */
+typedef struct Reducer {
+    LeatReduceFunction function;
+    void *user;
+    OneRow result;
+    LeatColumn *a, *b; /* value_count each, looking at cells */
+    ChunkReader *reader;
+} Reducer;
+
+typedef struct Run {
+    const Partial *partial;
+    uint32_t index; /* in the order of splits */
+    uint64_t cursor;
+    const KeySlot *slot; /* at hand */
+} Run;
+
+typedef struct AggregateWorker {
+    Keys keys;
+    Reducer reducer;
+    Builder *builder;
+    Arena *merged; /* what cells grow into while they are merged */
+    Run *runs;
+    uint32_t run_capacity;
+    uint32_t slots[CHUNK_ROWS_MAX];
+    uint64_t words[CHUNK_ROWS_MAX];
+    Cell *cells[CHUNK_ROWS_MAX];
+} AggregateWorker;
+
+typedef struct Aggregate {
+    Producer producer;
+    Schema values; /* the value columns of the input */
+    uint32_t key_count, value_count;
+    FoldOp *ops; /* per value column */
+    bool is_reduce, by_split, starts_with_cells;
+    Str separator;
+    Budget *budget;
+    const char *who;
+    uint32_t partition_count, worker_count;
+    AggregateWorker **workers;
+
+    Partial **partials; /* per worker or per split (A1); NULL: no row yet */
+    uint64_t partial_count, partial_capacity;
+    Partial *spares[SPARES_MAX]; /* of earlier batches; workers only take */
+    _Atomic int32_t spare_count;
+    Partial **used; /* those that are not NULL, in order; from prepare_count to end */
+    uint32_t used_count;
+    uint64_t used_capacity;
+    bool merges_cells;
+} Aggregate;
+
+typedef struct AggregateOperator {
+    Operator op;
+    Aggregate *aggregate;
+    AggregateWorker *worker;
+    uint32_t worker_index;
+} AggregateOperator;
+
+/* ---- partials ---- */
+
+static void partial_destroy(Partial *partial) {
+    if (!partial)
+        return;
+    key_table_destroy(partial->table);
+    arena_destroy(partial->arena);
+    free(partial);
+}
+
+CHECKED static Status partial_create(const Aggregate *aggregate, Partial **out, Error *err) {
+    Partial *partial = xcalloc(1, sizeof *partial);
+    partial->arena = arena_create(aggregate->budget, aggregate->who);
+    partial->has_cells = aggregate->starts_with_cells;
+    if (aggregate->key_count) {
+        KeyTableOptions options = {.budget = aggregate->budget, .who = aggregate->who};
+        Status st = key_table_create(options, &partial->table, err);
+        if (st != STATUS_OK) {
+            partial_destroy(partial);
+            return st;
+        }
+    }
+    *out = partial;
+    return STATUS_OK;
+}
+
+static void partial_clear(const Aggregate *aggregate, Partial *partial) {
+    if (partial->table)
+        key_table_clear(partial->table);
+    partial->only = (KeySlot){0};
+    partial->has_rows = false;
+    partial->has_cells = aggregate->starts_with_cells;
+    arena_reset(partial->arena);
+}
+
+/* The one that rows of this worker and split go into. */
+CHECKED static Status partial_of(Aggregate *aggregate, uint32_t worker, uint64_t split, Partial **out,
+                                 Error *err) {
+    uint64_t index = aggregate->by_split ? split : worker;
+    ASSERT(index < aggregate->partial_count);
+    Partial **place = &aggregate->partials[index];
+    if (!*place) {
+        int32_t spare =
+            atomic_load(&aggregate->spare_count) > 0 ? atomic_fetch_sub(&aggregate->spare_count, 1) : 0;
+        if (spare > 0)
+            *place = aggregate->spares[spare - 1];
+        else
+            TRY(partial_create(aggregate, place, err));
+    }
+    *out = *place;
+    return STATUS_OK;
+}
+
+CHECKED static Status cells_new(const Aggregate *aggregate, Arena *arena, KeySlot *slot, Error *err) {
+    size_t size_bytes = aggregate->value_count * sizeof(Cell);
+    Cell *cells = arena_alloc(arena, size_bytes);
+    if (!cells)
+        return arena_no_memory(arena, size_bytes, err);
+    memset(cells, 0, size_bytes);
+    slot->value = (uint64_t)(uintptr_t)cells;
+    return STATUS_OK;
+}
+
+static Cell *slot_cells(const KeySlot *slot) {
+    return (Cell *)(uintptr_t)slot->value;
+}
+
+CHECKED static Status slot_to_cells(const Aggregate *aggregate, Partial *partial, KeySlot *slot, Error *err) {
+    uint64_t word = slot->value ^ fold_identity(aggregate->ops[0]);
+    TRY(cells_new(aggregate, partial->arena, slot, err));
+    cell_set_word(&slot_cells(slot)[0], word);
+    return STATUS_OK;
+}
+
+/* A4. On failure the partial is of no further use. */
+CHECKED static Status partial_to_cells(const Aggregate *aggregate, Partial *partial, Error *err) {
+    if (partial->has_cells)
+        return STATUS_OK;
+    partial->has_cells = true;
+    if (!partial->table)
+        return partial->has_rows ? slot_to_cells(aggregate, partial, &partial->only, err) : STATUS_OK;
+    KeySlot *slots = key_table_slots(partial->table);
+    for (uint64_t i = 0; i < key_table_slot_count(partial->table); i++)
+        if (slots[i].hash != KEY_SLOT_EMPTY)
+            TRY(slot_to_cells(aggregate, partial, &slots[i], err));
+    return STATUS_OK;
+}
+
+/* ---- functions of the user ---- */
+
+CHECKED static Status reducer_init(Reducer *reducer, const Aggregate *aggregate, void *user, Error *err) {
+    const Schema *values = &aggregate->values;
+    reducer->function = aggregate->producer.node->function.call.reduce;
+    reducer->user = user;
+    reducer->a = xcalloc(values->column_count, sizeof *reducer->a);
+    reducer->b = xcalloc(values->column_count, sizeof *reducer->b);
+    for (uint32_t c = 0; c < values->column_count; c++)
+        reducer->a[c].type = reducer->b[c].type = values->fields[c].type.kind;
+    TRY(one_row_create(&reducer->result, values, aggregate->budget, aggregate->who, err));
+    return chunk_reader_create(values, aggregate->budget, aggregate->who, &reducer->reader, err);
+}
+
+static void reducer_deinit(Reducer *reducer) {
+    one_row_destroy(&reducer->result);
+    chunk_reader_destroy(reducer->reader);
+    free(reducer->a);
+    free(reducer->b);
+}
+
+static void look_at_cells(LeatColumn *columns, const Cell *cells, uint32_t count) {
+    static const uint8_t null[1] = {0};
+    for (uint32_t c = 0; c < count; c++) {
+        columns[c].data = &cells[c].value;
+        columns[c].validity = cells[c].has ? NULL : null;
+    }
+}
+
+/* cells = function(cells, b). `input`: where strings of b stand, or NULL. */
+CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, Cell *cells, const LeatRow *b,
+                                  const Chunk *input, const CellContext *context, Error *err) {
+    look_at_cells(reducer->a, cells, aggregate->value_count);
+    LeatRow a = {reducer->a, aggregate->value_count, 0};
+    one_row_begin(&reducer->result, input);
+    reducer->function(&a, b, reducer->result.out, reducer->user);
+    TRY(one_row_status(&reducer->result, err));
+    if (UNLIKELY(one_row_emitted(&reducer->result) > 1))
+        return error_set(err, STATUS_INVALID, "%s: the function gave %" PRIu64 " rows for one pair of values",
+                         aggregate->producer.node->call, one_row_emitted(&reducer->result));
+    for (uint32_t c = 0; c < aggregate->value_count; c++) {
+        RowCell value = one_row_cell(&reducer->result, c);
+        cells[c].has = !one_row_is_null(&reducer->result, c);
+        if (reducer->a[c].type == LEAT_STRING || reducer->a[c].type == LEAT_BINARY) {
+            bool has = cells[c].has;
+            TRY(cell_set_str(&cells[c], has ? value.str : STR(""), context, err));
+            cells[c].has = has;
+        } else {
+            cells[c].value.word = cells[c].has ? value.word : 0;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* The first value of a key. */
+CHECKED static Status cells_from_row(const Aggregate *aggregate, Cell *cells, const Column *columns,
+                                     uint32_t row, const CellContext *context, Error *err) {
+    for (uint32_t c = 0; c < aggregate->value_count; c++) {
+        const Column *from = &columns[c];
+        LeatType kind = from->type->kind;
+        bool is_null = column_is_null(from, row);
+        if (kind == LEAT_STRING || kind == LEAT_BINARY)
+            TRY(cell_set_str(&cells[c], is_null ? STR("") : column_str(from, row), context, err));
+        else if (!is_null)
+            cell_set_word(&cells[c],
+                          kind == LEAT_BOOLEAN ? column_bool(from, row) : (uint64_t)column_i64(from, row));
+        cells[c].has = !is_null;
+    }
+    return STATUS_OK;
+}
+
+/* ---- rows into partials ---- */
+
+static const uint32_t only_slot[CHUNK_ROWS_MAX] = {0};
+
+CHECKED static Status reduce_rows(const AggregateOperator *op, Partial *partial, KeySlot *slots,
+                                  const uint32_t *at, const Chunk *in, Error *err) {
+    const Aggregate *aggregate = op->aggregate;
+    Reducer *reducer = &op->worker->reducer;
+    CellContext context = {.arena = partial->arena, .who = aggregate->who};
+    Chunk values = *in;
+    values.schema = &aggregate->values;
+    values.columns = in->columns + aggregate->key_count;
+    LeatChunk seen;
+    TRY(chunk_reader_bind(reducer->reader, &values, &seen, err));
+    LeatRow b = {seen.columns, seen.column_count, 0};
+    for (uint32_t i = 0; i < in->selected_count; i++) {
+        KeySlot *slot = &slots[at[i]];
+        b.index = chunk_row(in, i);
+        if (!slot->value) {
+            TRY(cells_new(aggregate, partial->arena, slot, err));
+            TRY(cells_from_row(aggregate, slot_cells(slot), values.columns, b.index, &context, err));
+        } else {
+            TRY(reduce_into(aggregate, reducer, slot_cells(slot), &b, &values, &context, err));
+        }
+    }
+    return STATUS_OK;
+}
+
+CHECKED static Status fold_rows_to_cells(const AggregateOperator *op, Partial *partial, KeySlot *slots,
+                                         const uint32_t *at, const Chunk *in, Error *err) {
+    const Aggregate *aggregate = op->aggregate;
+    CellContext context = {partial->arena, aggregate->separator, aggregate->who};
+    Cell **cells = op->worker->cells;
+    for (uint32_t i = 0; i < in->selected_count; i++) {
+        KeySlot *slot = &slots[at[i]];
+        if (!slot->value)
+            TRY(cells_new(aggregate, partial->arena, slot, err));
+        cells[i] = slot_cells(slot);
+    }
+    for (uint32_t c = 0; c < aggregate->value_count; c++)
+        TRY(fold_cells(aggregate->ops[c], cells, c, &in->columns[aggregate->key_count + c], in, &context,
+                       err));
+    return STATUS_OK;
+}
+
+/* The values of the selected rows, densely. */
+static const uint64_t *dense_words(const Column *column, const Chunk *in, uint64_t *room) {
+    const uint64_t *words = column->data;
+    if (!column->is_constant && !in->selection)
+        return words;
+    for (uint32_t i = 0; i < in->selected_count; i++)
+        room[i] = words[column->is_constant ? 0 : in->selection[i]];
+    return room;
+}
+
+CHECKED static Status fold_rows(const AggregateOperator *op, Partial *partial, const Chunk *in, Error *err) {
+    const Aggregate *aggregate = op->aggregate;
+    AggregateWorker *worker = op->worker;
+    const Column *value = &in->columns[aggregate->key_count];
+    KeySlot *slots = &partial->only;
+    const uint32_t *at = only_slot;
+    if (partial->table) {
+        if (!partial->has_cells && aggregate->ops[0] == FOLD_SUM_I64 && !worker->keys.is_null) {
+            /* The hot path: count words, add integers. */
+            const Keys *keys = &worker->keys;
+            const uint64_t *words = value->is_constant ? NULL : dense_words(value, in, worker->words);
+            return key_table_add_i64(partial->table, keys->views, keys->bases, keys->hashes, keys->count,
+                                     (const int64_t *)words, words ? 0 : column_i64(value, 0), err);
+        }
+        TRY(keys_upsert(&worker->keys, partial->table, worker->slots, err));
+        slots = key_table_slots(partial->table);
+        at = worker->slots;
+    }
+    if (aggregate->is_reduce)
+        return reduce_rows(op, partial, slots, at, in, err);
+    if (partial->has_cells)
+        return fold_rows_to_cells(op, partial, slots, at, in, err);
+    const uint64_t *words = dense_words(value, in, worker->words);
+    if (!partial->table && aggregate->ops[0] == FOLD_SUM_I64)
+        partial->only.value += (uint64_t)kernels()->sum_i64((const int64_t *)words, in->selected_count);
+    else
+        fold_words(aggregate->ops[0], slots, at, words, in->selected_count);
+    return STATUS_OK;
+}
+
+CHECKED static Status aggregate_push(Operator *base, const Chunk *in, Error *err) {
+    AggregateOperator *op = (AggregateOperator *)base;
+    Aggregate *aggregate = op->aggregate;
+    Partial *partial;
+    TRY(partial_of(aggregate, op->worker_index, in->split, &partial, err));
+    if (!partial->has_cells && in->columns[aggregate->key_count].validity)
+        TRY(partial_to_cells(aggregate, partial, err)); /* A4 */
+    if (partial->table) {
+        TRY(keys_read(&op->worker->keys, in, err));
+        keys_hash(&op->worker->keys);
+    }
+    partial->has_rows = true;
+    return fold_rows(op, partial, in, err);
+}
+
+static void aggregate_operator_destroy(Operator *op) {
+    free(op);
+}
+
+static const OperatorClass aggregate_operator_class = {.push = aggregate_push,
+                                                       .destroy = aggregate_operator_destroy};
+
+CHECKED static Status aggregate_open_operator(Producer *producer, const OperatorContext *context,
+                                              Operator **out, Error *err) {
+    (void)err;
+    AggregateOperator *op = xcalloc(1, sizeof *op);
+    op->op.class = &aggregate_operator_class;
+    op->aggregate = (Aggregate *)producer;
+    op->worker = op->aggregate->workers[context->worker];
+    op->worker_index = context->worker;
+    *out = &op->op;
+    return STATUS_OK;
+}
+
+/* ---- partials into rows ---- */
+
+static void aggregate_begin(Producer *producer, const ProducerBatch *batch) {
+    Aggregate *aggregate = (Aggregate *)producer;
+    aggregate->partial_count = aggregate->by_split ? batch->split_count : aggregate->worker_count;
+    if (aggregate->partial_count > aggregate->partial_capacity) {
+        aggregate->partials = xrealloc(aggregate->partials, aggregate->partial_count * sizeof(Partial *));
+        memset(aggregate->partials + aggregate->partial_capacity, 0,
+               (aggregate->partial_count - aggregate->partial_capacity) * sizeof(Partial *));
+        aggregate->partial_capacity = aggregate->partial_count;
+    }
+}
+
+static uint32_t aggregate_prepare_count(Producer *producer) {
+    Aggregate *aggregate = (Aggregate *)producer;
+    if (aggregate->partial_count > aggregate->used_capacity) {
+        aggregate->used_capacity = aggregate->partial_count;
+        aggregate->used = xrealloc(aggregate->used, aggregate->used_capacity * sizeof(Partial *));
+    }
+    aggregate->used_count = 0;
+    aggregate->merges_cells = false;
+    for (uint64_t i = 0; i < aggregate->partial_count; i++) {
+        Partial *partial = aggregate->partials[i];
+        if (!partial || !partial->has_rows)
+            continue;
+        aggregate->used[aggregate->used_count++] = partial;
+        aggregate->merges_cells |= partial->has_cells;
+    }
+    return aggregate->used_count;
+}
+
+CHECKED static Status aggregate_prepare(Producer *producer, uint32_t part, Error *err) {
+    Aggregate *aggregate = (Aggregate *)producer;
+    Partial *partial = aggregate->used[part];
+    if (aggregate->merges_cells)
+        TRY(partial_to_cells(aggregate, partial, err)); /* A4 */
+    if (partial->table)
+        key_table_order(partial->table); /* A2 */
+    return STATUS_OK;
+}
+
+static uint32_t aggregate_task_count(const Producer *producer) {
+    const Aggregate *aggregate = (const Aggregate *)producer;
+    return aggregate->key_count ? aggregate->partition_count : 1;
+}
+
+/* A task of produce. */
+typedef struct Merge {
+    const Aggregate *aggregate;
+    AggregateWorker *worker;
+    uint64_t hash_end;
+    Giver giver;
+} Merge;
+
+CHECKED static Status give_cells(Merge *merge, const Cell *cells, Error *err) {
+    const Aggregate *aggregate = merge->aggregate;
+    for (uint32_t c = 0; c < aggregate->value_count; c++) {
+        uint32_t column = aggregate->key_count + c;
+        LeatType kind = aggregate->values.fields[c].type.kind;
+        if (!cells[c].has)
+            TRY(builder_put_null(merge->giver.builder, column, err));
+        else if (kind == LEAT_STRING || kind == LEAT_BINARY)
+            TRY(builder_put_str(merge->giver.builder, column, cells[c].value.str, err));
+        else
+            TRY(giver_put_word(&merge->giver, column, cells[c].value.word, err));
+    }
+    return STATUS_OK;
+}
+
+/* `value`: of the slot, or what several were merged into. */
+CHECKED static Status give_slot(Merge *merge, const KeySlot *slot, uint64_t value, Error *err) {
+    const Aggregate *aggregate = merge->aggregate;
+    if (aggregate->key_count)
+        TRY(giver_put_key(&merge->giver, &slot->key, err));
+    if (aggregate->merges_cells)
+        TRY(give_cells(merge, (const Cell *)(uintptr_t)value, err));
+    else
+        TRY(giver_put_word(&merge->giver, aggregate->key_count, value ^ fold_identity(aggregate->ops[0]),
+                           err));
+    return giver_end_row(&merge->giver, err);
+}
+
+static bool run_advance(Run *run, uint64_t hash_end) {
+    if (!run->partial->table) {
+        run->slot = run->slot ? NULL : &run->partial->only;
+        return run->slot;
+    }
+    run->slot = key_table_next(run->partial->table, &run->cursor, hash_end);
+    return run->slot;
+}
+
+/* As A2 orders. */
+static int slot_compare(const KeySlot *a, const KeySlot *b) {
+    if (a->hash != b->hash)
+        return a->hash < b->hash ? -1 : 1;
+    if (a->key.size != b->key.size)
+        return a->key.size < b->key.size ? -1 : 1;
+    Str left = key_str(&a->key), right = key_str(&b->key);
+    return left.size ? memcmp(left.data, right.data, left.size) : 0;
+}
+
+static bool run_is_before(const Run *a, const Run *b) {
+    int order = slot_compare(a->slot, b->slot);
+    return order != 0 ? order < 0 : a->index < b->index; /* A1: of equal keys the earlier split first */
+}
+
+/* runs[] is a heap; only runs[at] may be too large for its place. */
+static void heap_sink(Run *runs, uint32_t count, uint32_t at) {
+    for (;;) {
+        uint32_t first = at, left = 2 * at + 1;
+        for (uint32_t child = left; child < left + 2 && child < count; child++)
+            if (run_is_before(&runs[child], &runs[first]))
+                first = child;
+        if (first == at)
+            return;
+        Run moved = runs[at];
+        runs[at] = runs[first];
+        runs[first] = moved;
+        at = first;
+    }
+}
+
+CHECKED static Status merge_value(const Merge *merge, uint64_t *value, uint64_t other, Error *err) {
+    const Aggregate *aggregate = merge->aggregate;
+    if (!aggregate->merges_cells) {
+        uint64_t identity = fold_identity(aggregate->ops[0]);
+        *value = fold_word(aggregate->ops[0], *value ^ identity, other ^ identity) ^ identity;
+        return STATUS_OK;
+    }
+    Cell *a = (Cell *)(uintptr_t)*value;
+    const Cell *b = (const Cell *)(uintptr_t)other;
+    CellContext context = {merge->worker->merged, aggregate->separator, aggregate->who};
+    if (aggregate->is_reduce) {
+        Reducer *reducer = &merge->worker->reducer;
+        look_at_cells(reducer->b, b, aggregate->value_count);
+        LeatRow row = {reducer->b, aggregate->value_count, 0};
+        return reduce_into(aggregate, reducer, a, &row, NULL, &context, err);
+    }
+    for (uint32_t c = 0; c < aggregate->value_count; c++)
+        TRY(fold_cell(aggregate->ops[c], &a[c], &b[c], &context, err));
+    return STATUS_OK;
+}
+
+CHECKED static Status merge_runs(Merge *merge, Run *runs, uint32_t count, Error *err) {
+    for (uint32_t i = count / 2; i-- > 0;)
+        heap_sink(runs, count, i);
+    while (count > 0) {
+        const KeySlot *slot = runs[0].slot;
+        uint64_t value = slot->value;
+        bool is_first = true;
+        do {
+            if (!is_first)
+                TRY(merge_value(merge, &value, runs[0].slot->value, err));
+            is_first = false;
+            if (!run_advance(&runs[0], merge->hash_end))
+                runs[0] = runs[--count];
+            heap_sink(runs, count, 0);
+        } while (count > 0 && slot_compare(runs[0].slot, slot) == 0);
+        TRY(give_slot(merge, slot, value, err));
+    }
+    return STATUS_OK;
+}
+
+CHECKED static Status aggregate_produce(Producer *producer, uint32_t worker_index, uint32_t task,
+                                        const Emit *out, Error *err) {
+    Aggregate *aggregate = (Aggregate *)producer;
+    AggregateWorker *worker = aggregate->workers[worker_index];
+    uint64_t hash_begin = key_partition_begin(task, aggregate->partition_count);
+    Merge merge = {
+        .aggregate = aggregate,
+        .worker = worker,
+        .hash_end = key_partition_begin(task + 1, aggregate->partition_count),
+        .giver = {.builder = worker->builder,
+                  .schema = producer->node->schema,
+                  .key_count = aggregate->key_count,
+                  .out = out,
+                  .split = task},
+    };
+    if (aggregate->used_count > worker->run_capacity) {
+        worker->run_capacity = aggregate->used_count;
+        worker->runs = xrealloc(worker->runs, worker->run_capacity * sizeof(Run));
+    }
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < aggregate->used_count; i++) {
+        Run run = {.partial = aggregate->used[i], .index = i};
+        if (run.partial->table)
+            run.cursor = key_table_first(run.partial->table, hash_begin);
+        if (run_advance(&run, merge.hash_end))
+            worker->runs[count++] = run;
+    }
+    builder_reset(worker->builder);
+    TRY(merge_runs(&merge, worker->runs, count, err));
+    return giver_finish(&merge.giver, err);
+}
+
+/* Partials of splits go back to the spares: as many batches have few splits, few are kept. */
+static void aggregate_end(Producer *producer) {
+    Aggregate *aggregate = (Aggregate *)producer;
+    if (atomic_load(&aggregate->spare_count) < 0) /* workers that found none */
+        atomic_store(&aggregate->spare_count, 0);
+    for (uint64_t i = 0; i < aggregate->partial_count; i++) {
+        Partial *partial = aggregate->partials[i];
+        if (!partial)
+            continue;
+        if (partial->has_rows || partial->has_cells != aggregate->starts_with_cells)
+            partial_clear(aggregate, partial);
+        if (!aggregate->by_split)
+            continue;
+        aggregate->partials[i] = NULL;
+        int32_t spare_count = atomic_load(&aggregate->spare_count);
+        if (spare_count == SPARES_MAX) {
+            partial_destroy(partial);
+            continue;
+        }
+        aggregate->spares[spare_count] = partial;
+        atomic_store(&aggregate->spare_count, spare_count + 1);
+    }
+    aggregate->used_count = 0;
+    for (uint32_t w = 0; w < aggregate->worker_count; w++) {
+        builder_reset(aggregate->workers[w]->builder);
+        arena_reset(aggregate->workers[w]->merged);
+    }
+}
+
+/* ---- making and ending ---- */
+
+static void worker_destroy(AggregateWorker *worker) {
+    if (!worker)
+        return;
+    keys_deinit(&worker->keys);
+    reducer_deinit(&worker->reducer);
+    builder_destroy(worker->builder);
+    arena_destroy(worker->merged);
+    free(worker->runs);
+    free(worker);
+}
+
+static void aggregate_destroy(Producer *producer) {
+    Aggregate *aggregate = (Aggregate *)producer;
+    for (uint32_t w = 0; w < aggregate->worker_count; w++)
+        worker_destroy(aggregate->workers[w]);
+    for (uint64_t i = 0; i < aggregate->partial_count; i++)
+        partial_destroy(aggregate->partials[i]);
+    for (int32_t i = 0; i < atomic_load(&aggregate->spare_count); i++)
+        partial_destroy(aggregate->spares[i]);
+    free(aggregate->workers);
+    free(aggregate->partials);
+    free(aggregate->used);
+    free(aggregate->ops);
+    free(aggregate);
+}
+
+CHECKED static Status worker_create(Aggregate *aggregate, const ProducerOptions *options, uint32_t index,
+                                    Error *err) {
+    const PlanNode *node = options->node;
+    AggregateWorker *worker = xcalloc(1, sizeof *worker);
+    aggregate->workers[index] = worker;
+    worker->merged = arena_create(options->budget, options->who);
+    if (aggregate->key_count)
+        TRY(keys_init(&worker->keys, node->inputs[0]->schema, aggregate->key_count, options->constant_hash,
+                      options->budget, options->who, err));
+    if (aggregate->is_reduce)
+        TRY(reducer_init(&worker->reducer, aggregate, options->users[index], err));
+    return builder_create(node->schema, options->budget, options->who, &worker->builder, err);
+}
+
+static const ProducerClass aggregate_class = {
+    .begin = aggregate_begin,
+    .open_operator = aggregate_open_operator,
+    .prepare_count = aggregate_prepare_count,
+    .prepare = aggregate_prepare,
+    .task_count = aggregate_task_count,
+    .produce = aggregate_produce,
+    .end = aggregate_end,
+    .destroy = aggregate_destroy,
+};
+
+Status aggregate_create(const ProducerOptions *options, Producer **out, Error *err) {
+    const PlanNode *node = options->node;
+    const Schema *in = node->inputs[0]->schema;
+    Aggregate *aggregate = xcalloc(1, sizeof *aggregate);
+    *out = NULL;
+    aggregate->producer = (Producer){&aggregate_class, node};
+    aggregate->key_count = node->schema->key_count;
+    aggregate->value_count = in->column_count - aggregate->key_count;
+    aggregate->values =
+        (Schema){.fields = in->fields + aggregate->key_count, .column_count = aggregate->value_count};
+    aggregate->is_reduce = node->function.kind == LEAT_FUNCTION_REDUCE;
+    aggregate->by_split = plan_is_order_sensitive(node);
+    aggregate->separator = str_from(node->function.text ? node->function.text : "");
+    aggregate->budget = options->budget;
+    aggregate->who = options->who;
+    aggregate->partition_count = options->partition_count;
+    aggregate->worker_count = options->worker_count;
+    aggregate->workers = xcalloc(options->worker_count, sizeof *aggregate->workers);
+    aggregate->ops = xcalloc(aggregate->value_count + 1, sizeof *aggregate->ops);
+    for (uint32_t c = 0; c < aggregate->value_count; c++)
+        aggregate->ops[c] = fold_op(node->function.kind, aggregate->values.fields[c].type.kind);
+    LeatType first = aggregate->value_count ? aggregate->values.fields[0].type.kind : LEAT_STRUCT;
+    aggregate->starts_with_cells =
+        aggregate->value_count != 1 ||
+        (first != LEAT_BIGINT && first != LEAT_DOUBLE && first != LEAT_TIMESTAMP) || aggregate->is_reduce;
+    Status st = STATUS_OK;
+    for (uint32_t w = 0; w < options->worker_count && st == STATUS_OK; w++)
+        st = worker_create(aggregate, options, w, err);
+    if (st != STATUS_OK) {
+        aggregate_destroy(&aggregate->producer);
+        return st;
+    }
+    *out = &aggregate->producer;
+    return STATUS_OK;
+}

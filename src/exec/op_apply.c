@@ -1,0 +1,175 @@
+/* op_apply.c - map and flat_map by functions of the user, per record or per chunk.
+ *
+ * What functions write into the LeatOut becomes a chunk when it is full and at the end of each input chunk:
+ * long strings are views of the input's buffers, which are only borrowed for the push. */
+#include "exec/operator.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+typedef struct Apply {
+    Operator op;
+    const PlanNode *node;
+    LeatFunction function;
+    void *user;
+    Builder *builder;
+    ChunkReader *reader;
+    Budget *budget;
+    const char *who;
+    uint32_t chunk_rows_max;
+    uint64_t split;    /* of the input at hand */
+    uint64_t sequence; /* of the next chunk given: ascends in every split */
+    uint64_t flushed_rows;
+} Apply;
+
+CHECKED static Status give(Apply *apply, Error *err) {
+    Chunk chunk;
+    TRY(builder_take_out(apply->builder, &chunk, err));
+    apply->flushed_rows += chunk.row_count;
+    chunk.split = apply->split;
+    chunk.sequence = apply->sequence++;
+    return emit_chunk(&apply->op.out, &chunk, err);
+}
+
+static void apply_flush(Builder *builder, void *self) {
+    Error error = {0};
+    Status st = give(self, &error);
+    if (st != STATUS_OK)
+        builder_out_fail(builder, st, &error);
+}
+
+CHECKED static Status refuse_rows(const Apply *apply, uint64_t given, uint64_t wanted, Error *err) {
+    if (wanted == 1)
+        return error_set(err, STATUS_INVALID,
+                         "%s: the function gave %" PRIu64 " rows for one record; use leat_flat_map",
+                         apply->node->call, given);
+    return error_set(err, STATUS_INVALID,
+                     "%s: the function gave %" PRIu64 " rows for %" PRIu64 " records; use leat_flat_map",
+                     apply->node->call, given, wanted);
+}
+
+/* One row for each record; the emit may have been left out. */
+CHECKED static Status map_records(Apply *apply, LeatRow *row, const uint16_t *selection, uint32_t count,
+                                  LeatOut *out, Error *err) {
+    LeatRecordFunction record = apply->function.call.record;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t before = out->row;
+        uint64_t flushed = apply->flushed_rows;
+        row->index = selection ? selection[i] : i;
+        record(row, out, apply->user);
+        if (LIKELY(out->row == before + 1))
+            continue;
+        TRY(builder_out_status(apply->builder, err)); /* after a failure rows are dropped, not counted */
+        uint64_t given = apply->flushed_rows - flushed + out->row - before;
+        if (given > 1)
+            return refuse_rows(apply, given, 1, err);
+        if (given == 0)
+            leat_out_emit(out);
+    }
+    return STATUS_OK;
+}
+
+static void flat_map_records(const Apply *apply, LeatRow *row, const uint16_t *selection, uint32_t count,
+                             LeatOut *out) {
+    LeatRecordFunction record = apply->function.call.record;
+    void *user = apply->user;
+    for (uint32_t i = 0; i < count; i++) {
+        row->index = selection ? selection[i] : i;
+        record(row, out, user);
+    }
+}
+
+/* `in`: whose strings need no copy; `columns`: the same rows as functions see them. */
+CHECKED static Status apply_records(Apply *apply, const Chunk *in, const LeatColumn *columns, Error *err) {
+    LeatOut *out = builder_out_begin(apply->builder, in, apply_flush, apply);
+    LeatRow row = {columns, in->schema->column_count, 0};
+    if (UNLIKELY(out->row_limit > apply->chunk_rows_max))
+        out->row_limit = apply->chunk_rows_max;
+    if (apply->node->kind == PLAN_MAP)
+        TRY(map_records(apply, &row, in->selection, in->selected_count, out, err));
+    else
+        flat_map_records(apply, &row, in->selection, in->selected_count, out);
+    return give(apply, err);
+}
+
+CHECKED static Status push_records(Operator *op, const Chunk *in, Error *err) {
+    Apply *apply = (Apply *)op;
+    LeatChunk seen;
+    TRY(chunk_reader_bind(apply->reader, in, &seen, err));
+    apply->split = in->split;
+    return apply_records(apply, in, seen.columns, err);
+}
+
+CHECKED static Status push_lines(Operator *op, const LineRun *in, Error *err) {
+    Apply *apply = (Apply *)op;
+    const Schema *schema = apply->node->inputs[0]->schema;
+    Column column = {.type = &schema->fields[0].type, .buffer_count = 1, .buffers = &in->buffer};
+    Chunk chunk = {.schema = schema, .columns = &column, .row_count = in->count, .selected_count = in->count};
+    LeatColumn seen = {.data = in->lines, .row_mask = UINT32_MAX, .type = LEAT_STRING};
+    apply->split = in->split;
+    return apply_records(apply, &chunk, &seen, err);
+}
+
+CHECKED static Status apply_chunk(Apply *apply, const Chunk *in, Error *err) {
+    LeatChunk seen;
+    TRY(chunk_reader_bind(apply->reader, in, &seen, err));
+    LeatOut *out = builder_out_begin(apply->builder, in, apply_flush, apply);
+    uint64_t before = apply->flushed_rows;
+    apply->split = in->split;
+    apply->function.call.chunk(&seen, out, apply->user);
+    TRY(give(apply, err));
+    uint64_t given = apply->flushed_rows - before;
+    if (apply->node->kind == PLAN_MAP && given != in->row_count)
+        return refuse_rows(apply, given, in->row_count, err);
+    return STATUS_OK;
+}
+
+CHECKED static Status push_chunk(Operator *op, const Chunk *in, Error *err) {
+    Apply *apply = (Apply *)op;
+    if (!in->selection)
+        return apply_chunk(apply, in, err);
+    /* Functions per chunk see every row of what they get. */
+    SharedChunk *dense;
+    TRY(chunk_share(in, apply->budget, apply->who, &dense, err));
+    Chunk chunk = *shared_chunk_view(dense);
+    chunk.split = in->split;
+    Status st = apply_chunk(apply, &chunk, err);
+    builder_reset(apply->builder); /* lets go of the buffers of `dense` */
+    shared_chunk_release(dense);
+    return st;
+}
+
+static void apply_destroy(Operator *op) {
+    Apply *apply = (Apply *)op;
+    builder_destroy(apply->builder);
+    chunk_reader_destroy(apply->reader);
+    free(apply);
+}
+
+static const OperatorClass record_class = {.push = push_records, .destroy = apply_destroy};
+static const OperatorClass line_class = {
+    .push = push_records, .push_lines = push_lines, .destroy = apply_destroy};
+static const OperatorClass chunk_class = {.push = push_chunk, .destroy = apply_destroy};
+
+Status apply_create(const OperatorContext *context, Operator **out, Error *err) {
+    Status st = STATUS_OK;
+    const PlanNode *node = context->node, *input = node->inputs[0];
+    Apply *apply = xcalloc(1, sizeof *apply);
+    *out = NULL;
+    apply->op.class = node->function.kind == LEAT_FUNCTION_CHUNK     ? &chunk_class
+                      : input->kind == PLAN_SOURCE && input->is_text ? &line_class
+                                                                     : &record_class;
+    apply->node = node;
+    apply->function = node->function;
+    apply->user = context->user;
+    apply->budget = context->budget;
+    apply->who = context->who;
+    apply->chunk_rows_max = context->chunk_rows_max;
+    TRY_GOTO(fail, builder_create(node->schema, context->budget, context->who, &apply->builder, err));
+    TRY_GOTO(fail, chunk_reader_create(input->schema, context->budget, context->who, &apply->reader, err));
+    *out = &apply->op;
+    return STATUS_OK;
+fail:
+    apply_destroy(&apply->op);
+    return st;
+}

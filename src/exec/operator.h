@@ -1,0 +1,155 @@
+/* operator.h - the pieces of a pipeline: what makes rows, what takes them, and how they are joined.
+ *
+ * A plan is compiled to one Producer for every node that rows start from (a source; a breaker, which collects
+ * its whole input first) and, per worker, one Operator for every node that takes rows. A node that is decoded
+ * with its source, and a union, become neither: a union is only a numbering of splits, kept in the edges.
+ *
+ *     Producer --emit--> Operator --emit--> Operator of a breaker or an output, which keeps what it needs
+ *
+ *   O1  push borrows the chunk for the length of the call; rows arrive in the order of their split.
+ *   O2  Split numbers of a node are dense: [0, split_count). All rows of a split come from one worker in one
+ * task. So an array with an entry per split needs no lock, and the answer does not depend on which worker it
+ * was. O3  An operator belongs to one worker; a Producer is shared by all, each of which touches its own part
+ * only. O4  Between begin and end a producer's life in a batch is: pushes to its operators; prepare (all
+ * parts of it, in parallel); produce (all tasks of it, in parallel). After a failure end comes at once.
+ */
+#ifndef LEAT_EXEC_OPERATOR_H
+#define LEAT_EXEC_OPERATOR_H
+
+#include "column/builder.h"
+#include "exec/batch_data.h"
+#include "exec/engine.h"
+
+typedef struct Operator Operator;
+
+/* ---- joints ---- */
+
+typedef struct Edge {
+    Operator *to;
+    const Schema *schema;        /* of the node that `to` takes: across a union names and key may differ */
+    const uint64_t *split_begin; /* added to the number of each split; set by the engine for each batch */
+} Edge;
+
+typedef struct Emit {
+    Edge *edges;
+    uint32_t edge_count;
+    uint32_t chunk_rows_max; /* never 0 */
+} Emit;
+
+/* Pushes the chunk to every edge, cut into pieces of at most chunk_rows_max rows. Nothing for a chunk without
+ * rows. */
+CHECKED Status emit_chunk(const Emit *emit, const Chunk *chunk, Error *err);
+
+/* ---- what takes rows ---- */
+
+/* Lines of one split, without views: what functions per record behind a text source see. */
+typedef struct LineRun {
+    const LeatStr *lines;
+    uint32_t count;
+    Buffer *buffer; /* they stand in */
+    uint64_t split, sequence;
+} LineRun;
+
+typedef struct OperatorClass {
+    CHECKED Status (*push)(Operator *op, const Chunk *in, Error *err);
+    CHECKED Status (*push_lines)(Operator *op, const LineRun *in, Error *err); /* NULL: takes chunks only */
+    void (*destroy)(Operator *op);
+} OperatorClass;
+
+/* First member of the operator's own struct. */
+struct Operator {
+    const OperatorClass *class;
+    Emit out; /* empty for breakers and outputs */
+};
+
+/* What an operator is made with; all borrowed but values. */
+typedef struct OperatorContext {
+    const PlanNode *node;
+    uint32_t worker;
+    void *user; /* of the node's function, on this worker */
+    Budget *budget;
+    const char *who;         /* for refusals: the operator's id, or the call */
+    uint32_t chunk_rows_max; /* never 0 */
+    bool constant_hash;
+} OperatorContext;
+
+/* Each gives an operator that the caller owns: op->class->destroy.  NO_MEMORY. */
+CHECKED Status apply_create(const OperatorContext *context, Operator **out,
+                            Error *err); /* map, flat_map: user's */
+CHECKED Status filter_create(const OperatorContext *context, Operator **out,
+                             Error *err); /* predicate, contains */
+CHECKED Status split_create(const OperatorContext *context, Operator **out, Error *err); /* leat_split */
+CHECKED Status pair_create(const OperatorContext *context, Operator **out,
+                           Error *err); /* leat_pair_with_i64 */
+
+/* ---- what makes rows ---- */
+
+typedef struct Producer Producer;
+
+typedef struct ProducerBatch {
+    const EngineInput *input; /* of a source; else NULL */
+    uint64_t split_count;     /* of the input of a breaker */
+    int64_t batch_time_ms;
+} ProducerBatch;
+
+typedef struct ProducerClass {
+    void (*begin)(Producer *producer, const ProducerBatch *batch);
+    /* The operator that takes rows for it on a worker; NULL for sources. */
+    CHECKED Status (*open_operator)(Producer *producer, const OperatorContext *context, Operator **out,
+                                    Error *err);
+    /* May be NULL. prepare_count is called once, on the driver's thread. */
+    uint32_t (*prepare_count)(Producer *producer);
+    CHECKED Status (*prepare)(Producer *producer, uint32_t part, Error *err);
+    /* How many splits it makes in this batch, known after begin; a task each. */
+    uint32_t (*task_count)(const Producer *producer);
+    CHECKED Status (*produce)(Producer *producer, uint32_t worker, uint32_t task, const Emit *out,
+                              Error *err);
+    /* Nothing of this batch is needed any more. */
+    void (*end)(Producer *producer);
+    void (*destroy)(Producer *producer);
+} ProducerClass;
+
+/* First member of the producer's own struct. */
+struct Producer {
+    const ProducerClass *class;
+    const PlanNode *node;
+};
+
+typedef struct ProducerOptions {
+    const PlanNode *node;
+    const PlanNode *decoded; /* of a source: the node whose rows it gives, itself or a fused flat_map */
+    uint32_t worker_count, partition_count;
+    void *const *users; /* of the node's function, per worker; borrowed as long as the producer */
+    Budget *budget;
+    const char *who;
+    uint32_t chunk_rows_max;
+    bool constant_hash;
+} ProducerOptions;
+
+/* Each gives a producer that the caller owns: class->destroy.  NO_MEMORY. */
+CHECKED Status scan_create(const ProducerOptions *options, Producer **out, Error *err);
+CHECKED Status count_create(const ProducerOptions *options, Producer **out, Error *err);
+CHECKED Status aggregate_create(const ProducerOptions *options, Producer **out, Error *err);
+/* `stores`: one per partition, borrowed; the engine begins, keeps and rolls them back. */
+CHECKED Status keyed_process_create(const ProducerOptions *options, StateStore *const *stores, Producer **out,
+                                    Error *err);
+
+/* Since the batch began, of all workers; call between rounds. */
+typedef struct ScanStats {
+    uint64_t row_count, text_bytes;
+} ScanStats;
+ScanStats scan_stats(const Producer *scan);
+
+/* ---- what keeps rows for an output ---- */
+
+typedef struct Collector Collector;
+
+Collector *collector_create(const PlanNode *output, Budget *budget, const char *who);
+void collector_destroy(Collector *collector); /* NULL is allowed */
+CHECKED Status collector_open_operator(Collector *collector, Operator **out, Error *err);
+void collector_begin(Collector *collector, uint64_t split_count);
+/* When all rows have arrived: counts them. Borrowed until begin or reset. */
+const BatchData *collector_finish(Collector *collector);
+void collector_reset(Collector *collector); /* gives the rows back */
+
+#endif

@@ -1,0 +1,65 @@
+/* row_view.h - one row at a time between bytes and functions of the user: keys and state of keyed operators.
+ *
+ * A RowView shows encoded bytes (codec.h) as the columns of a LeatRow without copying them. A OneRow is a
+ * LeatOut that takes exactly one row, again and again. Scalar columns only.
+ *
+ * Threads: one owner.
+ */
+#ifndef LEAT_EXEC_ROW_VIEW_H
+#define LEAT_EXEC_ROW_VIEW_H
+
+#include "column/builder.h"
+#include "state/key_table.h"
+
+/* One value: what LeatColumn.data of a column with row_mask 0 points to. */
+typedef union RowCell {
+    uint64_t word; /* BIGINT, TIMESTAMP, the bits of a DOUBLE, 0 or 1 for a BOOLEAN */
+    LeatStr str;
+} RowCell;
+
+typedef struct RowView {
+    const Schema *schema;
+    LeatColumn *columns; /* schema->column_count */
+    RowCell *cells;
+} RowView;
+
+/* The first `column_count` columns of `schema`, which is borrowed. All null at first. */
+void row_view_init(RowView *view, const Schema *schema, uint32_t column_count);
+void row_view_deinit(RowView *view);
+static inline LeatRow row_view_row(const RowView *view, uint32_t column_count) {
+    return (LeatRow){view->columns, column_count, 0};
+}
+void row_view_set_null(RowView *view, uint32_t column);
+void row_view_set_all_null(RowView *view, uint32_t column_count);
+/* Show encoded bytes, which are borrowed.  CORRUPT. */
+CHECKED Status row_view_key(RowView *view, const Key *key, uint32_t key_count, Error *err);
+CHECKED Status row_view_value(RowView *view, Str bytes, uint32_t column_count, Error *err);
+
+typedef struct OneRow {
+    const Schema *schema;
+    Builder *builder;
+    LeatOut *out;
+    const Chunk *input;
+    bool has_strings;
+    uint64_t overflow_rows; /* that did not fit into the LeatOut */
+} OneRow;
+
+CHECKED Status one_row_create(OneRow *row, const Schema *schema, Budget *budget, const char *who, Error *err);
+void one_row_destroy(OneRow *row); /* zeroed is allowed */
+/* An empty row, before each call of a function. `input`: as for builder_out_begin; NULL: none. */
+void one_row_begin(OneRow *row, const Chunk *input);
+/* How many rows the function emitted: 0 counts as one that it left to us. */
+static inline uint64_t one_row_emitted(const OneRow *row) {
+    return row->overflow_rows + row->out->row;
+}
+/* After the call. NO_MEMORY: a string that it gave. */
+CHECKED Status one_row_status(const OneRow *row, Error *err);
+static inline bool one_row_is_null(const OneRow *row, uint32_t column) {
+    return row->out->has_nulls && row->out->columns[column].nulls[0];
+}
+/* The bytes of a string are borrowed until the next begin. */
+RowCell one_row_cell(const OneRow *row, uint32_t column);
+/* Appends the row as a value (codec.h). */
+void one_row_encode(const OneRow *row, Text *out);
+
+#endif
