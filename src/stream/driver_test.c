@@ -1,0 +1,556 @@
+/* THREADS_TEST: a driver has a thread of its own.
+ *
+ * The driver on real files with a source and outputs of the test's own: a script of lines per batch, running
+ * counts, a file that every batch is appended to. The sweeps end the process before and behind every call,
+ * and fail every call, of a job of three batches and of its recovery; afterwards a clean run to the end must
+ * have given every batch the same rows as a run without faults, each at least once, and the counts of one
+ * that never was interrupted.
+ */
+#include "stream/driver.h"
+
+#include "base/memory.h"
+#include "check.h"
+#include "sweep.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* ---- a source that plays a script ---- */
+
+typedef struct ScriptSource {
+    Source source;
+    const char *const *batches; /* lines of the batch at time n * interval, n from 1; NULL: no batch */
+    uint32_t batch_count;
+    const SourceServices *services;
+    int64_t last_planned_ms, last_done_ms;
+} ScriptSource;
+
+typedef struct ScriptSplit {
+    Split split;
+    char *text;
+    Buffer *buffer;
+    bool is_read;
+    bool fails;
+} ScriptSplit;
+
+CHECKED static Status script_split_open(Split *split, Budget *budget, Error *err) {
+    ScriptSplit *self = (ScriptSplit *)split;
+    size_t size = strlen(self->text);
+    if (self->fails)
+        return error_set(err, STATUS_IO, "the script says so");
+    TRY(buffer_create(size ? size : 1, budget, "script", &self->buffer, err));
+    memcpy(self->buffer->data, self->text, size);
+    self->buffer->size = size;
+    self->is_read = false;
+    return STATUS_OK;
+}
+
+CHECKED static Status script_split_next(Split *split, TextPiece *piece, Error *err) {
+    (void)err;
+    ScriptSplit *self = (ScriptSplit *)split;
+    *piece = self->is_read ? (TextPiece){0} : (TextPiece){.buffer = self->buffer, .end = self->buffer->size};
+    self->is_read = true;
+    return STATUS_OK;
+}
+
+static void script_split_close(Split *split) {
+    buffer_release(((ScriptSplit *)split)->buffer);
+}
+
+static void script_split_destroy(Split *split) {
+    free(((ScriptSplit *)split)->text);
+    free(split);
+}
+
+static const SplitClass script_split_class = {.open = script_split_open,
+                                              .next_piece = script_split_next,
+                                              .close = script_split_close,
+                                              .destroy = script_split_destroy};
+
+CHECKED static Status script_open(Source *source, const SourceServices *services, Error *err) {
+    (void)err;
+    ((ScriptSource *)source)->services = services;
+    return STATUS_OK;
+}
+
+CHECKED static Status script_restore(Source *source, Str saved, Error *err) {
+    (void)err;
+    Reader r = reader_of(saved);
+    ((ScriptSource *)source)->last_planned_ms = reader_i64(&r);
+    return STATUS_OK;
+}
+
+CHECKED static Status script_replay(Source *source, int64_t batch_time_ms, Str plan, Error *err) {
+    (void)plan, (void)err;
+    ScriptSource *self = (ScriptSource *)source;
+    CHECK(batch_time_ms > self->last_planned_ms); /* S1 */
+    self->last_planned_ms = batch_time_ms;
+    return STATUS_OK;
+}
+
+CHECKED static Status script_start(Source *source, Error *err) {
+    (void)source, (void)err;
+    return STATUS_OK;
+}
+
+CHECKED static Status script_plan(Source *source, int64_t batch_time_ms, Text *plan, bool *has_batch,
+                                  Error *err) {
+    (void)err;
+    ScriptSource *self = (ScriptSource *)source;
+    CHECK(batch_time_ms > self->last_planned_ms);
+    self->last_planned_ms = batch_time_ms;
+    uint64_t index = (uint64_t)(batch_time_ms / self->services->interval_ms) - 1;
+    const char *lines = index < self->batch_count ? self->batches[index] : "";
+    *has_batch = lines != NULL;
+    if (lines)
+        text_append(plan, str_from(lines));
+    return STATUS_OK;
+}
+
+CHECKED static Status script_read(Source *source, int64_t batch_time_ms, Str plan, SplitList *splits,
+                                  Error *err) {
+    (void)source, (void)batch_time_ms, (void)err;
+    if (plan.size == 0)
+        return STATUS_OK;
+    ScriptSplit *split = xcalloc(1, sizeof *split);
+    split->split = (Split){.class = &script_split_class, .size_bytes = plan.size};
+    split->text = xstrdup(plan);
+    split->fails = str_equal(plan, STR("fail\n"));
+    split_list_add(splits, &split->split);
+    return STATUS_OK;
+}
+
+static void script_done(Source *source, int64_t batch_time_ms) {
+    ScriptSource *self = (ScriptSource *)source;
+    CHECK(batch_time_ms > self->last_done_ms); /* S3 */
+    self->last_done_ms = batch_time_ms;
+}
+
+static void script_save(Source *source, Text *out) {
+    bytes_put_i64(out, ((ScriptSource *)source)->last_planned_ms);
+}
+static void script_nothing(Source *source) {
+    (void)source;
+}
+static bool script_has_more(Source *source) {
+    (void)source;
+    return false;
+}
+
+static const SourceClass script_class = {.kind = "script",
+                                         .open = script_open,
+                                         .restore = script_restore,
+                                         .replay = script_replay,
+                                         .start = script_start,
+                                         .plan = script_plan,
+                                         .read = script_read,
+                                         .done = script_done,
+                                         .save = script_save,
+                                         .stop = script_nothing,
+                                         .has_more = script_has_more,
+                                         .close = script_nothing,
+                                         .destroy = script_nothing};
+
+/* ---- an output that writes down what it was given ---- */
+
+typedef struct FileOutput {
+    Output output;
+    const char *path;
+    int64_t fails_at_ms; /* this batch fails; 0: none */
+} FileOutput;
+
+CHECKED static Status file_output_run(Output *output, Env *env, const BatchData *batch, int64_t batch_time_ms,
+                                      Error *err) {
+    FileOutput *self = (FileOutput *)output;
+    if (batch_time_ms == self->fails_at_ms)
+        return error_set(err, STATUS_UNAVAILABLE, "the table is locked");
+    Text line = {0};
+    text_appendf(&line, "%" PRId64 ":", batch_time_ms);
+    for (uint32_t p = 0; p < batch->partition_count; p++)
+        for (uint32_t c = 0; c < batch->partitions[p].chunk_count; c++) {
+            const Chunk *chunk = shared_chunk_view(batch->partitions[p].chunks[c]);
+            for (uint32_t row = 0; row < chunk->row_count; row++)
+                text_appendf(&line, " %.*s=%" PRId64, STR_ARG(column_str(&chunk->columns[0], row)),
+                             column_i64(&chunk->columns[1], row));
+        }
+    text_append_byte(&line, '\n');
+    EnvFile *file = NULL;
+    EnvFileInfo info;
+    Status st = STATUS_OK;
+    TRY_GOTO(done, env_file_open(env, self->path, ENV_WRITE | ENV_CREATE, &file, err));
+    TRY_GOTO(done, env_file_info(env, file, &info, err));
+    TRY_GOTO(done, env_file_write(env, file, info.size_bytes, line.data, line.size, err));
+done:
+    env_file_close(env, file);
+    text_deinit(&line);
+    return st;
+}
+
+static void file_output_destroy(Output *output) {
+    (void)output;
+}
+static const OutputClass file_output_class = {
+    .kind = "file", .run = file_output_run, .destroy = file_output_destroy};
+
+/* ---- the job: words, running counts, the file ---- */
+
+static bool running_count(const LeatUpdate *key, void *user) {
+    (void)user;
+    int64_t total = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    for (size_t i = 0; i < leat_update_value_count(key); i++)
+        total += leat_update_value_i64(key, i, 0);
+    leat_update_set_state_i64(key, 0, total);
+    return true;
+}
+
+typedef struct Job {
+    char directory[512], checkpoint[600], output_path[600];
+    const char *const *batches;
+    uint32_t batch_count;
+    ScriptSource source;
+    FileOutput output;
+    Plan *plan;
+    Driver *driver;
+    bool is_stateless;
+    uint64_t snapshot_log_bytes;
+    uint32_t worker_count;
+    const char *program;
+    int64_t interval_ms;
+} Job;
+
+CHECKED static Status job_open(Job *job, Env *env, Error *err) {
+    Plan *plan = job->plan = plan_create();
+    job->source = (ScriptSource){.source = {.class = &script_class, .description = (char *)"script"},
+                                 .batches = job->batches,
+                                 .batch_count = job->batch_count};
+    job->output.output.class = &file_output_class;
+    job->output.path = job->output_path;
+    Schema *text, *pairs;
+    TRY(schema_parse(plan->arena, STR("value STRING"), 0, &text, err));
+    TRY(schema_parse(plan->arena, STR("value STRING, n BIGINT"), 1, &pairs, err));
+
+    PlanNode *source = plan_add(plan, PLAN_SOURCE, "script_stream", NULL, 0);
+    source->schema = text, source->source = &job->source, source->source_kind = "script",
+    source->is_text = true;
+    PlanNode *words = plan_add(plan, PLAN_FLAT_MAP, "leat_flat_map", &source, 1);
+    words->schema = text, words->function = leat_split(" ");
+    PlanNode *ones = plan_add(plan, PLAN_MAP, "leat_map", &words, 1);
+    ones->schema = pairs, ones->function = leat_pair_with_i64(1);
+    PlanNode *counts =
+        plan_add(plan, job->is_stateless ? PLAN_AGGREGATE : PLAN_KEYED_PROCESS,
+                 job->is_stateless ? "leat_reduce_by_key" : "leat_update_state_by_key", &ones, 1);
+    counts->schema = pairs;
+    counts->function = job->is_stateless ? leat_sum() : leat_update_function("n BIGINT", running_count, NULL);
+    if (!job->is_stateless)
+        counts->state_schema = schema_slice(plan->arena, pairs, 1, 2, 0);
+    PlanNode *output = plan_add(plan, PLAN_OUTPUT, "leat_file", &counts, 1);
+    output->schema = pairs, output->output = &job->output;
+    TRY(plan_finish(plan, err));
+    return driver_create(plan,
+                         (DriverOptions){.env = env,
+                                         .program = job->program ? job->program : "driver_test",
+                                         .interval_ms = job->interval_ms ? job->interval_ms : 1000,
+                                         .checkpoint_directory = job->checkpoint[0] ? job->checkpoint : NULL,
+                                         .worker_count = job->worker_count ? job->worker_count : 1,
+                                         .partition_count = 2,
+                                         .memory_bytes = UINT64_C(64) << 20,
+                                         .snapshot_log_bytes = job->snapshot_log_bytes,
+                                         .is_manual_clock = true},
+                         &job->driver, err);
+}
+
+static void job_close(Job *job) {
+    driver_destroy(job->driver);
+    plan_destroy(job->plan);
+    job->driver = NULL;
+    job->plan = NULL;
+}
+
+/* Runs the driver up to and with the batch at `until_ms`. */
+CHECKED static Status job_run_until(Job *job, Env *env, int64_t until_ms, Error *err) {
+    Status st = job_open(job, env, err);
+    if (st == STATUS_OK)
+        st = driver_start(job->driver, err);
+    if (st == STATUS_OK) {
+        driver_advance(job->driver, until_ms);
+        driver_stop(job->driver, false);
+        (void)driver_wait(job->driver, ENV_FOREVER, &st, err);
+    }
+    job_close(job);
+    return st;
+}
+
+static void job_init(Job *job, const char *const *batches, uint32_t batch_count) {
+    memset(job, 0, sizeof *job);
+    job->batches = batches;
+    job->batch_count = batch_count;
+    snprintf(job->directory, sizeof job->directory, "%s", check_tmpdir());
+    snprintf(job->checkpoint, sizeof job->checkpoint, "%s/checkpoint", job->directory);
+    snprintf(job->output_path, sizeof job->output_path, "%s/output", job->directory);
+}
+
+static void empty_job(void *user) {
+    Job *job = user;
+    char command[1400];
+    snprintf(command, sizeof command, "rm -rf '%s' '%s'", job->checkpoint, job->output_path);
+    CHECK_EQ(system(command), 0);
+}
+
+static void read_output(const Job *job, Text *out) {
+    Error err = {0};
+    text_reset(out);
+    if (env_read_file(env_real(), job->output_path, 1 << 20, out, &err) == STATUS_NOT_FOUND)
+        return;
+    CHECK_STR(err.message, "");
+}
+
+/* True when every line of `text` is one of `wanted`, all lines of `wanted` are there, and their first
+ * appearances are in order: each batch at least once, always with the same rows. */
+static bool gave_each_batch(Str text, Str wanted) {
+    Str rest = wanted, line;
+    size_t from = 0;
+    while (leat_str_next_line(&rest, &line)) {
+        Str have = text, candidate;
+        size_t at = 0, found = SIZE_MAX;
+        for (; found == SIZE_MAX && leat_str_next_line(&have, &candidate); at++)
+            if (str_equal(candidate, line))
+                found = at;
+        if (found == SIZE_MAX || found < from)
+            return false;
+        from = found;
+    }
+    Str have = text, candidate;
+    while (leat_str_next_line(&have, &candidate)) {
+        bool known = false;
+        for (Str all = wanted; !known && leat_str_next_line(&all, &line);)
+            known = str_equal(candidate, line);
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
+static const char *const three_batches[] = {"a b\na\n", "b c\n", "a\nd\n"};
+/* What an undisturbed run gives, in hash order of the words as the engine has it. */
+static void undisturbed(Job *job, int64_t until_ms, Text *wanted) {
+    Error err = {0};
+    empty_job(job);
+    CHECK_OK(job_run_until(job, env_real(), until_ms, &err), err);
+    read_output(job, wanted);
+}
+
+TEST(running_counts_over_three_batches) {
+    Job job;
+    Text out = {0};
+    job_init(&job, three_batches, 3);
+    undisturbed(&job, 4000, &out);
+    Str rest = text_str(&out), line;
+    const char *const words[] = {" a=2", " b=1", " a=2", " b=2", " c=1", " a=3",
+                                 " b=2", " c=1", " d=1", " a=3", " d=1"};
+    const int of_batch[] = {1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4};
+    for (int batch = 1; leat_str_next_line(&rest, &line); batch++) {
+        Text copy = {0};
+        text_append(&copy, line);
+        for (size_t i = 0; i < ARRAY_COUNT(words); i++)
+            if (of_batch[i] == batch)
+                CHECK(strstr(copy.data, words[i]) != NULL);
+        text_deinit(&copy);
+    }
+    text_deinit(&out);
+}
+
+TEST(a_restart_after_every_batch_changes_nothing) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    undisturbed(&job, 5000, &wanted);
+    for (uint32_t workers = 1; workers <= 7; workers += 3) {
+        empty_job(&job);
+        for (int64_t until_ms = 1000; until_ms <= 5000; until_ms += 1000) {
+            job.worker_count = 1 + (workers * (uint32_t)(until_ms / 1000)) % 7;
+            CHECK_OK(job_run_until(&job, env_real(), until_ms, &err), err);
+        }
+        read_output(&job, &out);
+        CHECK_STR(out.data, wanted.data);
+    }
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+TEST(a_snapshot_after_every_batch_changes_nothing) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    undisturbed(&job, 5000, &wanted);
+    empty_job(&job);
+    job.snapshot_log_bytes = 1;
+    for (int64_t until_ms = 1000; until_ms <= 5000; until_ms += 1000)
+        CHECK_OK(job_run_until(&job, env_real(), until_ms, &err), err);
+    read_output(&job, &out);
+    CHECK_STR(out.data, wanted.data);
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+TEST(batches_missed_while_down_are_run_in_order) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    undisturbed(&job, 6000, &wanted);
+    empty_job(&job);
+    CHECK_OK(job_run_until(&job, env_real(), 1000, &err), err);
+    CHECK_OK(job_run_until(&job, env_real(), 6000, &err), err);
+    read_output(&job, &out);
+    CHECK_STR(out.data, wanted.data);
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+TEST(a_failed_output_stays_pending_and_is_given_again_with_the_rows_of_its_time) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    undisturbed(&job, 4000, &wanted);
+    empty_job(&job);
+    job.output.fails_at_ms = 2000;
+    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err), STATUS_UNAVAILABLE);
+    CHECK(strstr(err.message, "leat_file: batch 2000 ms: the table is locked") != NULL);
+    read_output(&job, &out);
+    CHECK(strstr(out.data, "2000:") == NULL && strstr(out.data, "3000:") != NULL); /* later batches went on */
+    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err),
+             STATUS_UNAVAILABLE); /* still failing: still pending */
+    job.output.fails_at_ms = 0;
+    CHECK_OK(job_run_until(&job, env_real(), 4000, &err), err);
+    read_output(&job, &out);
+    Str rest = text_str(&wanted), line;
+    while (leat_str_next_line(&rest,
+                              &line)) { /* every batch exactly once, the second one late, with its own rows */
+        int count = 0;
+        Str have = text_str(&out), candidate;
+        while (leat_str_next_line(&have, &candidate))
+            count += str_equal(line, candidate);
+        CHECK_EQ(count, 1);
+    }
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+TEST(a_batch_that_cannot_be_read_stops_the_driver_and_is_kept) {
+    static const char *const batches[] = {"a\n", "fail\n", "b\n"};
+    Job job;
+    Error err = {0};
+    job_init(&job, batches, 3);
+    empty_job(&job);
+    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err), STATUS_IO);
+    CHECK(strstr(err.message, "the script says so") != NULL);
+    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err),
+             STATUS_IO); /* its PLAN is in the log: it is not skipped */
+}
+
+TEST(without_a_checkpoint_state_is_refused_and_the_rest_runs) {
+    Job job;
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    job.checkpoint[0] = 0;
+    CHECK_EQ(job_run_until(&job, env_real(), 1000, &err), STATUS_INVALID);
+    CHECK(strstr(err.message, "leat_update_state_by_key: needs a checkpoint directory") != NULL);
+    job.is_stateless = true;
+    CHECK_OK(job_run_until(&job, env_real(), 3000, &err), err);
+}
+
+TEST(a_checkpoint_of_another_program_is_refused_by_name) {
+    Job job;
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    empty_job(&job);
+    CHECK_OK(job_run_until(&job, env_real(), 1000, &err), err);
+    job.program = "another";
+    CHECK_EQ(job_run_until(&job, env_real(), 2000, &err), STATUS_INVALID);
+    CHECK(strstr(err.message, "another") != NULL && strstr(err.message, "driver_test") != NULL);
+    job.program = NULL;
+    job.is_stateless = true; /* the state has nobody to go to */
+    CHECK_EQ(job_run_until(&job, env_real(), 2000, &err), STATUS_INVALID);
+    CHECK(strstr(err.message, "update_state_by_key#0") != NULL);
+}
+
+TEST(two_owners_of_one_checkpoint_are_refused) {
+    Job first, second;
+    Error err = {0};
+    job_init(&first, three_batches, 3);
+    second = first;
+    REQUIRE(CHECK_OK(job_open(&first, env_real(), &err), err));
+    CHECK_EQ(job_open(&second, env_real(), &err), STATUS_UNAVAILABLE);
+    job_close(&second);
+    job_close(&first);
+}
+
+/* ---- sweeps ---- */
+
+typedef struct SweepState {
+    Job job;
+    Text wanted, out;
+    int64_t from_ms; /* prepared up to here: the swept run begins with a recovery */
+} SweepState;
+
+static void sweep_prepare(void *user) {
+    SweepState *state = user;
+    Error err = {0};
+    empty_job(&state->job);
+    if (state->from_ms)
+        CHECK_OK(job_run_until(&state->job, env_real(), state->from_ms, &err), err);
+}
+
+CHECKED static Status sweep_run(Env *env, void *user, Error *err) {
+    return job_run_until(&((SweepState *)user)->job, env, 3000, err);
+}
+
+static bool sweep_check(const SweepRound *round, void *user) {
+    SweepState *state = user;
+    Error err = {0};
+    (void)round;
+    if (!CHECK_OK(job_run_until(&state->job, env_real(), 5000, &err), err))
+        return false;
+    read_output(&state->job, &state->out);
+    bool ok = gave_each_batch(text_str(&state->out), text_str(&state->wanted));
+    if (!ok)
+        printf("    wanted:\n%s    got:\n%s", state->wanted.data, state->out.data);
+    return CHECK(ok);
+}
+
+static void sweep(uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
+    SweepState state = {.from_ms = from_ms};
+    job_init(&state.job, three_batches, 3);
+    state.job.snapshot_log_bytes = snapshot_log_bytes;
+    undisturbed(&state.job, 5000, &state.wanted);
+    SweepJob job = {.prepare = sweep_prepare, .run = sweep_run, .check = sweep_check, .user = &state};
+    SweepCounts counts = kills ? sweep_kill(&job) : sweep_errno(&job, "EIO ENOSPC EINTR ENOMEM");
+    CHECK(counts.calls > 10);
+    CHECK_EQ(counts.unreached, 0);
+    text_deinit(&state.wanted);
+    text_deinit(&state.out);
+}
+
+TEST(an_end_at_every_call_of_three_batches) {
+    sweep(0, 0, true);
+}
+TEST(an_end_at_every_call_of_a_recovery) {
+    sweep(0, 2000, true);
+}
+TEST(an_end_at_every_call_with_snapshots) {
+    sweep(1, 1000, true);
+}
+TEST(every_errno_at_every_call_of_three_batches) {
+    sweep(0, 0, false);
+}
+TEST(every_errno_at_every_call_of_a_recovery) {
+    sweep(0, 2000, false);
+}
+TEST(every_errno_at_every_call_with_snapshots) {
+    sweep(1, 1000, false);
+}
+
+TEST_MAIN()
