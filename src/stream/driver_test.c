@@ -9,6 +9,7 @@
 #include "stream/driver.h"
 
 #include "base/memory.h"
+#include "env/env_faulty.h"
 #include "check.h"
 #include "sweep.h"
 
@@ -486,6 +487,62 @@ TEST(two_owners_of_one_checkpoint_are_refused) {
     CHECK_EQ(job_open(&second, env_real(), &err), STATUS_UNAVAILABLE);
     job_close(&second);
     job_close(&first);
+}
+
+/* ---- what happens before what ---- */
+
+/* The calls of a run, a line each, kind and path: what a crash of the machine could do cannot be seen by
+ * ending the process (the kernel keeps what was written), so the order of the protocol is read off the calls
+ * themselves. */
+static void trace_run(Job *job, int64_t until_ms, Text *trace) {
+    Error err = {0};
+    Env *env = env_faulty_create(env_real(), NULL);
+    env_faulty_trace(env, trace);
+    CHECK_OK(job_run_until(job, env, until_ms, &err), err);
+    env_faulty_trace(env, NULL);
+    env_faulty_destroy(env);
+}
+
+static bool line_has(Str line, const char *a, const char *b) {
+    Text copy = {0};
+    text_append(&copy, line);
+    bool has = strstr(copy.data, a) && strstr(copy.data, b);
+    text_deinit(&copy);
+    return has;
+}
+
+/* D2 and D4: a write to the batch log, its sync, then the output; a batch of which nothing can be lost costs
+ * no sync. */
+TEST(no_output_before_the_sync_of_its_batch) {
+    Job job;
+    Text trace = {0};
+    job_init(&job, three_batches, 3);
+    empty_job(&job);
+    job.is_stateless = true; /* batches behind the script change nothing then */
+    trace_run(&job, 6000, &trace);
+    bool has_unsynced_write = false;
+    uint32_t outputs = 0, syncs_at_output[8] = {0}, syncs = 0;
+    Str rest = text_str(&trace), line;
+    while (leat_str_next_line(&rest, &line)) {
+        if (line_has(line, "write", "batch-"))
+            has_unsynced_write = true;
+        if (line_has(line, "sync", "batch-")) {
+            has_unsynced_write = false;
+            syncs++;
+        }
+        if (line_has(line, "write", job.output_path) && outputs < ARRAY_COUNT(syncs_at_output)) {
+            if (outputs < 3)
+                CHECK(!has_unsynced_write);
+            syncs_at_output[outputs++] = syncs;
+        }
+    }
+    CHECK_EQ(outputs, 6);
+    CHECK(syncs_at_output[0] > 0);
+    CHECK_EQ(syncs_at_output[1] - syncs_at_output[0], 1); /* one sync a batch */
+    CHECK_EQ(syncs_at_output[2] - syncs_at_output[1], 1);
+    CHECK_EQ(syncs_at_output[3] - syncs_at_output[2], 1); /* the COMMIT of the third */
+    CHECK_EQ(syncs_at_output[5] - syncs_at_output[3], 0);
+    text_deinit(&trace);
 }
 
 /* ---- sweeps ---- */
