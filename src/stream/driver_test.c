@@ -8,6 +8,7 @@
  */
 #include "stream/driver.h"
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "env/env_faulty.h"
 #include "check.h"
