@@ -77,12 +77,12 @@ struct Driver {
     PlanNode **output_nodes;
     uint32_t output_count;
 
-    int64_t zero_time_ms;
-    uint64_t last_batch_id;     /* planned, in this run or an earlier one */
-    uint64_t snapshot_batch_id; /* batches up to here are in the snapshot that was restored */
-    bool owes_sync;             /* the COMMIT of a batch with input is written but not synced */
-    uint64_t run_count;         /* batches run by this process */
-    PendingBatch *pending;      /* ascending ids */
+    int64_t zero_time_ms, first_now_ms; /* the second: the clock at the first start */
+    uint64_t last_batch_id;             /* planned, in this run or an earlier one */
+    uint64_t snapshot_batch_id;         /* batches up to here are in the snapshot that was restored */
+    bool owes_sync;                     /* the COMMIT of a batch with input is written but not synced */
+    uint64_t run_count;                 /* batches run by this process */
+    PendingBatch *pending;              /* ascending ids */
     uint64_t pending_count;
     Text payload, delta; /* scratch of one batch */
 
@@ -213,6 +213,7 @@ CHECKED static Status refuse_state_without_checkpoint(const Plan *plan, Error *e
 CHECKED static Status open_checkpoint(Driver *driver, Error *err) {
     DriverOptions *options = &driver->options;
     int64_t now_ms = clock_us(driver) / US_PER_MS;
+    driver->first_now_ms = now_ms;
     driver->zero_time_ms = now_ms / options->interval_ms * options->interval_ms;
     if (!options->checkpoint_directory)
         return refuse_state_without_checkpoint(driver->plan, err);
@@ -226,12 +227,15 @@ CHECKED static Status open_checkpoint(Driver *driver, Error *err) {
     TRY(checkpoint_open(driver->env, options->checkpoint_directory, &wanted, &driver->checkpoint, err));
     const CheckpointIdentity *identity = checkpoint_identity(driver->checkpoint);
     driver->zero_time_ms = identity->zero_time_ms;
+    driver->first_now_ms = identity->created_ms;
     options->partition_count = identity->partition_count;
 
     const char *directory = checkpoint_directory(driver->checkpoint);
     BatchLogCut cut = {0};
-    TRY(batch_log_open((BatchLogOptions){.env = driver->env, .directory = directory}, &driver->log, &cut,
-                       err));
+    TRY(batch_log_open((BatchLogOptions){.env = driver->env,
+                                         .directory = directory,
+                                         .segment_size_bytes = options->log_segment_size_bytes},
+                       &driver->log, &cut, err));
     if (cut.happened)
         log_warn("driver", "LOG-CUT segment=%" PRIx64 " offset=%" PRIu64 " bytes=%" PRIu64 " %s",
                  cut.segment_id, cut.offset, cut.bytes, cut.reason);
@@ -248,6 +252,7 @@ CHECKED static Status open_sources(Driver *driver, Error *err) {
                                         .poller = driver->poller,
                                         .interval_ms = driver->options.interval_ms,
                                         .now_ms = clock_us(driver) / US_PER_MS,
+                                        .first_now_ms = driver->first_now_ms,
                                         .is_manual_clock = driver->options.is_manual_clock,
                                         .line_size_bytes_max = driver->options.line_size_bytes_max,
                                         .restart_delay_ms = driver->options.restart_delay_ms,

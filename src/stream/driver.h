@@ -41,7 +41,8 @@ typedef struct DriverOptions {
     uint64_t batch_count_max;         /* ends by itself after so many batches; 0: never */
     bool has_status_lines;            /* one line per batch on standard error */
     bool is_manual_clock;             /* time stands at 0 until driver_advance */
-    /* For hostile runs (engine.h, source.h). */
+    /* For hostile runs (engine.h, source.h, batch_log.h); 0 in production. */
+    uint64_t log_segment_size_bytes;
     uint32_t chunk_rows_max, split_count;
     bool constant_hash;
 } DriverOptions;

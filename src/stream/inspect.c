@@ -337,6 +337,8 @@ done:
 
 CHECKED static Status restore_changes(void *self, Str id, uint32_t partition, Str changes, Error *err) {
     StateStore *store;
+    if (partition == DELTA_NO_PARTITION)
+        return STATUS_OK;
     TRY(find_store(self, id, partition, &store, err));
     return state_store_apply(store, changes, err);
 }
