@@ -602,42 +602,48 @@ static EngineNode *find_stateful(Engine *engine, Str id) {
     return NULL;
 }
 
-CHECKED static Status apply_to_node(Engine *engine, EngineNode *node, Reader *reader, Error *err) {
-    uint64_t count = reader_varint(reader);
-    for (uint64_t i = 0; i < count && !reader->failed; i++) {
-        uint64_t partition = reader_varint(reader);
-        Str delta = reader_str(reader);
-        if (reader->failed)
-            break;
-        if (partition >= engine->options.partition_count)
-            return error_set(err, STATUS_CORRUPT, "a delta of '%s' names partition %" PRIu64 " of %u",
-                             node->who, partition, engine->options.partition_count);
-        Status st = state_store_apply(node->stores[partition], delta, err);
-        if (st != STATUS_OK)
-            return error_context(err, st, "state of '%s', partition %" PRIu64, node->who, partition);
-    }
-    node->had_batch = true;
-    return STATUS_OK;
-}
-
-Status engine_apply_delta(Engine *engine, Str delta, Error *err) {
-    ASSERT(!engine->is_in_batch);
+Status engine_visit_delta(Str delta,
+                          Status (*visit)(void *self, Str operator_id, uint32_t partition, Str changes,
+                                          Error *err),
+                          void *self, Error *err) {
     Reader reader = reader_of(delta);
-    uint64_t count = reader_varint(&reader);
-    for (uint64_t i = 0; i < count && !reader.failed; i++) {
+    uint64_t operator_count = reader_varint(&reader);
+    for (uint64_t i = 0; i < operator_count && !reader.failed; i++) {
         Str id = reader_str(&reader);
-        if (reader.failed)
-            break;
-        EngineNode *node = find_stateful(engine, id);
-        if (!node)
-            return error_set(err, STATUS_INVALID,
-                             "the checkpoint has state of '%.*s', the program has no such operator",
-                             STR_ARG(id));
-        TRY(apply_to_node(engine, node, &reader, err));
+        uint64_t count = reader_varint(&reader);
+        for (uint64_t k = 0; k < count && !reader.failed; k++) {
+            uint64_t partition = reader_varint(&reader);
+            Str changes = reader_str(&reader);
+            if (!reader.failed && partition < DELTA_NO_PARTITION)
+                TRY(visit(self, id, (uint32_t)partition, changes, err));
+        }
+        if (count == 0 && !reader.failed) /* a state that began empty */
+            TRY(visit(self, id, DELTA_NO_PARTITION, (Str){0}, err));
     }
     if (reader.failed || !reader_at_end(&reader))
         return error_set(err, STATUS_CORRUPT, "a delta of %zu bytes is not whole", delta.size);
     return STATUS_OK;
+}
+
+CHECKED static Status apply_changes(void *self, Str id, uint32_t partition, Str changes, Error *err) {
+    Engine *engine = self;
+    EngineNode *node = find_stateful(engine, id);
+    if (!node)
+        return error_set(err, STATUS_INVALID,
+                         "the checkpoint has state of '%.*s', the program has no such operator", STR_ARG(id));
+    node->had_batch = true;
+    if (partition == DELTA_NO_PARTITION)
+        return STATUS_OK;
+    if (partition >= engine->options.partition_count)
+        return error_set(err, STATUS_CORRUPT, "a delta of '%s' names partition %u of %u", node->who,
+                         partition, engine->options.partition_count);
+    Status st = state_store_apply(node->stores[partition], changes, err);
+    return error_context(err, st, "state of '%s', partition %u", node->who, partition);
+}
+
+Status engine_apply_delta(Engine *engine, Str delta, Error *err) {
+    ASSERT(!engine->is_in_batch);
+    return engine_visit_delta(delta, apply_changes, engine, err);
 }
 
 /* ---- snapshots ---- */

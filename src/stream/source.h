@@ -32,7 +32,8 @@ typedef struct SourceServices {
     BlockLog *block_log; /* NULL: no checkpoint directory */
     Poller *poller;      /* one thread for all sockets; started when the first is added */
     int64_t interval_ms;
-    int64_t now_ms; /* the driver's clock at open: wall time, or the manual clock's */
+    int64_t now_ms;       /* the driver's clock at open: wall time, or the manual clock's */
+    int64_t first_now_ms; /* now_ms of the first start of this checkpoint; without one, now_ms */
     bool is_manual_clock;
     uint64_t line_size_bytes_max;
     int64_t restart_delay_ms;
