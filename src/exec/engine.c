@@ -1,14 +1,15 @@
 /* engine.c - a plan as pipelines, and the rounds of a batch.
  *
- *   compile:  plan nodes --> producers (sources, breakers), operators per worker, collectors; joined by
- * routes run:      begin --> level 0: splits of the sources --> level 1: breakers they feed: prepare, produce
- * --> level 2 ...
- *             --> outputs are readable --keep | rollback--> idle
+ *   compile:  plan nodes --> producers (sources, breakers), operators per worker, collectors; joined by routes
+ *   run:      begin --> level 0: splits of the sources --> level 1: breakers they feed: prepare, produce --> ...
+ *                   --> outputs are readable --keep | rollback--> idle
  *
  *   R1  A producer's level is above that of every producer that feeds it: when its tasks run, all its rows
- * have come. R2  Split numbers are given before the batch starts, from the plan and the inputs alone, so they
- * (and with them the order of everything that is collected) do not depend on workers. R3  A failure anywhere
- * ends the batch: every store is rolled back, every producer has ended, no output is readable.
+ *       have come.
+ *   R2  Split numbers are given before the batch starts, from the plan and the inputs alone, so they (and with
+ *       them the order of everything that is collected) do not depend on workers.
+ *   R3  A failure anywhere ends the batch: every store is rolled back, every producer has ended, no output is
+ *       readable.
  */
 #include "exec/engine.h"
 
@@ -251,9 +252,7 @@ CHECKED static Status compile_node(Engine *engine, EngineNode *node, Error *err)
                                    .worker = w,
                                    .user = node->users[w],
                                    .budget = engine->options.budget_in_flight,
-                                   .who = node->who,
-                                   .chunk_rows_max = engine->options.chunk_rows_max,
-                                   .constant_hash = engine->options.constant_hash};
+                                   .who = node->who};
         TRY(create_operator(node, &context, &node->operators[w], err));
         Emit emit = make_emit(engine, node->rows->index, w);
         if (node->producer)

@@ -5,15 +5,17 @@
  * each output takes and what changed in the state.
  *
  *   E1  Between engine_run and engine_keep or engine_rollback the state holds the batch's changes as
- * undoable; outputs stay readable until then. E2  Results do not depend on the number of workers, nor on how
- * chunks were cut (D2): where order shows, rows are folded per split in row order and partial results merged
- * in split order. E3  Output rows of a keyed operator are ordered by key hash; partitions are ranges of it.
+ *       undoable; outputs stay readable until then.
+ *   E2  Results do not depend on the number of workers, nor on how chunks were cut (D2): where order shows,
+ *       rows are folded per split in row order and partial results merged in split order.
+ *   E3  Output rows of a keyed operator are ordered by key hash; partitions are ranges of it.
  *   E4  A source without a batch (has_batch false) gives none to what depends on it; a union of which one
- * side has none is an error (INVALID, naming the call); a stateful operator runs over its old state, unless
- * it never had any state.
+ *       side has none is an error (INVALID, naming the call); a stateful operator runs over its old state,
+ *       unless it never had a batch before (an empty one is enough; this is part of its state).
  *
  * Memory   chunks and partial results are charged to budget_in_flight, state to budget_state. NO_MEMORY names
- * the operator. Threads  one owner (the driver); workers inside.
+ *          the operator.
+ * Threads  one owner (the driver); workers inside.
  */
 #ifndef LEAT_EXEC_ENGINE_H
 #define LEAT_EXEC_ENGINE_H

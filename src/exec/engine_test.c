@@ -678,6 +678,18 @@ static void concat(Plan *p) {
     print(p, reduce_by_key(p, in, leat_concat("+")));
     print(p, reduce(p, in, leat_concat("/")));
 }
+/* Words that stand for "new" in a table, and nulls given by the function. */
+static void last_or_null(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    (void)a;
+    if (leat_row_i64(b, 0) == 13)
+        leat_out_null(out, 0);
+    else
+        leat_out_i64(out, 0, leat_row_i64(b, 0));
+}
+static void last_values(Plan *p) {
+    print(p, reduce_by_key(p, source(p, "k STRING, n BIGINT", 1), leat_reduce_function(last_or_null, NULL)));
+}
 static void first_and_last(Plan *p) {
     print(p, reduce_by_key(p, source(p, "k STRING, a STRING, b STRING", 1),
                            leat_reduce_function(first_last, NULL)));
@@ -822,6 +834,12 @@ static const Case cases[] = {
      true,
      {"a,1,x|b," LONG_A ",y|a,2,z|b,3," LONG_B "|a,4,w"},
      {"a,1,w|b," LONG_A "," LONG_B}},
+    {"last value",
+     last_values,
+     true,
+     {"a,1|b,2|a,3|b,6616326155283851669|b,5|a,4", "a,6616326155283851669|b,1|a,7|b,6616326155283851669|c,1",
+      "a,1|a,13|b,2|b,13|b,9|c,5", "a,-|a,13|b,1|b,-|c,-"},
+     {"a,4|b,5", "a,7|b,6616326155283851669|c,1", "a,-|b,9|c,5", "a,-|b,0|c,-"}},
     {"chunk functions", chunk_function, false, {"1|2|3|4", "5", ""}, {"-2|-4;-1|-2|-3|-4", ";-5", ";"}},
     {"updateStateByKey",
      running_sum,

@@ -1,3 +1,4 @@
+/* exchange.c - see exchange.h. */
 #include "exec/exchange.h"
 
 #include "state/key_table.h"

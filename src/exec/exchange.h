@@ -1,11 +1,11 @@
-/* exchange.h - the rows of a batch, kept until all have come, and then given out by partition of the key
- * hash.
+/* exchange.h - the rows of a batch, kept until all have come, then given out by partition of the key hash.
  *
  *   X1  A partition's rows come in the order (split, arrival within the split, row): the same for any number
- * of workers. X2  Rows of different splits may be added at the same time; a split belongs to one worker (O2
- * of operator.h).
+ *       of workers.
+ *   X2  Rows of different splits may be added at the same time; a split belongs to one worker (O2 of
+ *       operator.h).
  *
- * Memory: kept chunks and the lists of their rows are charged to the budget until reset.
+ * Memory   kept chunks and the lists of their rows are charged to the budget until reset.
  */
 #ifndef LEAT_EXEC_EXCHANGE_H
 #define LEAT_EXEC_EXCHANGE_H

@@ -1,3 +1,4 @@
+/* fold.c - see fold.h. */
 #include "exec/fold.h"
 
 FoldOp fold_op(LeatFunctionKind function, LeatType type) {
@@ -54,6 +55,8 @@ uint64_t fold_identity(FoldOp op) {
         return nan_bits;
     case FOLD_MAX_F64:
         return minus_infinity_bits;
+    case FOLD_REDUCE: /* has none: a word that hardly ever comes */
+        return 0x5bd1e9955bd1e995ull;
     default:
         return 0;
     }

@@ -7,7 +7,7 @@
  *
  *   F1  fold(identity, x) is x, bit for bit (a sum of -0.0 alone is -0.0).
  *   F2  Minimum and maximum of DOUBLE are by total order: -0.0 before 0.0, the one NaN behind everything. So
- * they are exact and commutative, and need no order of rows.
+ *       they are exact and commutative, and need no order of rows.
  */
 #ifndef LEAT_EXEC_FOLD_H
 #define LEAT_EXEC_FOLD_H

@@ -1,3 +1,4 @@
+/* giver.c - see giver.h. */
 #include "exec/giver.h"
 
 #include "column/codec.h"

@@ -1,3 +1,4 @@
+/* keys.c - see keys.h. */
 #include "exec/keys.h"
 
 #include "base/bytes.h"

@@ -1,12 +1,11 @@
-/* keys.h - the key columns of a chunk as what key tables take: views of canonical bytes (codec.h) and their
- * hashes.
+/* keys.h - the key columns of a chunk as what key tables take: views of canonical bytes (codec.h), and hashes.
  *
  *   - Results stand densely, one for each *selected* row, and are valid until the next read or deinit; views
- * of a STRING key may be the chunk's own.
+ *     of a STRING key may be the chunk's own.
  *   - A single STRING or BINARY column is taken as it is, a single 8-byte column by a kernel; anything else
- * is encoded row by row.
+ *     is encoded row by row.
  *   - Null keys (of a single column) are no views: such rows are marked, and keys_upsert takes a slower way
- * for the chunk.
+ *     for the chunk.
  *
  * Zero-initialise. Memory: charged to the budget. Threads: one owner.
  */

@@ -1,16 +1,18 @@
 /* op_aggregate.c - values into one: by key (reduceByKey) or of a whole batch (reduce).
  *
- *     push: rows --> partial of this worker, or of this split          (prepare)       (produce)
- *                    one table: key -> word or cells        -->  put in hash order --> merged by hash range,
- * emitted
+ *     push                                  prepare                     produce
+ *     rows --> partial of this worker, -->  its table is put   -->      ranges of hashes are merged,
+ *              or of this split             in hash order               rows leave
  *
- *   A1  Where the order of rows shows in the result there is a partial per split, and they are merged in
- * split order; else one per worker, which is nearly twice as fast (D2). A2  All partials are ordered by
- * (hash, size, bytes), so that merging a range of hashes is merging sorted runs: no table is built, and rows
- * leave in the order of E3. With one partial there is nothing to merge. A3  Tasks of produce share the
- * partials: each changes only cells of keys in its own range. A4  One numeric value column without nulls is
- * folded as words in the slots (fold.h); a table turns to cells when the first null comes, and before the
- * merge all do if one did.
+ *   A1  Where the order of rows shows in the result there is a partial per split, and they are merged in split
+ *       order; else one per worker, which is nearly twice as fast (D2).
+ *   A2  All partials are ordered by (hash, size, bytes), so merging a range of hashes is merging sorted runs:
+ *       no table is built, and rows leave in the order of E3. With one partial there is nothing to merge.
+ *   A3  Tasks of produce share the partials: each changes only cells of keys in its own range.
+ *   A4  One numeric value column without nulls is folded as words in the slots (fold.h); a table turns to
+ *       cells when the first null comes, and before the merge all do if one did.
+ *   A5  A function of the user over one numeric column works on words, too. It has no identity: a slot that is
+ *       zero is new. So a table turns to cells when a word would be stored as zero, and before a merge.
  *
  * Without a key a partial is one slot instead of a table. */
 #include "exec/operator.h"
@@ -159,6 +161,8 @@ static Cell *slot_cells(const KeySlot *slot) {
 
 CHECKED static Status slot_to_cells(const Aggregate *aggregate, Partial *partial, KeySlot *slot, Error *err) {
     uint64_t word = slot->value ^ fold_identity(aggregate->ops[0]);
+    if (aggregate->is_reduce && slot->value == 0) /* A5: still new */
+        return STATUS_OK;
     TRY(cells_new(aggregate, partial->arena, slot, err));
     cell_set_word(&slot_cells(slot)[0], word);
     return STATUS_OK;
@@ -207,6 +211,11 @@ static void look_at_cells(LeatColumn *columns, const Cell *cells, uint32_t count
     }
 }
 
+CHECKED static Status refuse_rows(const Aggregate *aggregate, const Reducer *reducer, Error *err) {
+    return error_set(err, STATUS_INVALID, "%s: the function gave %" PRIu64 " rows for one pair of values",
+                     aggregate->producer.node->call, one_row_emitted(&reducer->result));
+}
+
 /* cells = function(cells, b). `input`: where strings of b stand, or NULL. */
 CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, Cell *cells, const LeatRow *b,
                                   const Chunk *input, const CellContext *context, Error *err) {
@@ -216,8 +225,7 @@ CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, 
     reducer->function(&a, b, reducer->result.out, reducer->user);
     TRY(one_row_status(&reducer->result, err));
     if (UNLIKELY(one_row_emitted(&reducer->result) > 1))
-        return error_set(err, STATUS_INVALID, "%s: the function gave %" PRIu64 " rows for one pair of values",
-                         aggregate->producer.node->call, one_row_emitted(&reducer->result));
+        return refuse_rows(aggregate, reducer, err);
     for (uint32_t c = 0; c < aggregate->value_count; c++) {
         RowCell value = one_row_cell(&reducer->result, c);
         cells[c].has = !one_row_is_null(&reducer->result, c);
@@ -253,6 +261,47 @@ CHECKED static Status cells_from_row(const Aggregate *aggregate, Cell *cells, co
 
 static const uint32_t only_slot[CHUNK_ROWS_MAX] = {0};
 
+/* A5: rows from *done on, up to the one after which the partial has cells. */
+CHECKED static Status reduce_words(const AggregateOperator *op, Partial *partial, KeySlot *slots,
+                                   const uint32_t *at, const Chunk *in, const LeatColumn *value,
+                                   uint32_t *done, Error *err) {
+    const Aggregate *aggregate = op->aggregate;
+    Reducer *reducer = &op->worker->reducer;
+    const uint64_t fresh = fold_identity(FOLD_REDUCE), *words = value->data;
+    uint64_t word = 0;
+    LeatRow a = {reducer->a, 1, 0}, b = {value, 1, 0};
+    reducer->a[0].data = &word;
+    reducer->a[0].validity = NULL;
+    one_row_begin(&reducer->result, NULL);
+    LeatOut *out = reducer->result.out;
+    for (; *done < in->selected_count; ++*done) {
+        KeySlot *slot = &slots[at[*done]];
+        b.index = chunk_row(in, *done);
+        if (slot->value == 0) {
+            slot->value = words[b.index & value->row_mask] ^ fresh;
+            if (UNLIKELY(slot->value == 0)) /* comes again, as a new one among cells */
+                return partial_to_cells(aggregate, partial, err);
+            continue;
+        }
+        word = slot->value ^ fresh;
+        reducer->function(&a, &b, out, reducer->user);
+        if (UNLIKELY(one_row_emitted(&reducer->result) > 1))
+            return refuse_rows(aggregate, reducer, err);
+        uint64_t result = *(const uint64_t *)out->columns[0].data;
+        bool is_null = one_row_is_null(&reducer->result, 0);
+        if (UNLIKELY(is_null || result == fresh)) {
+            TRY(partial_to_cells(aggregate, partial, err));
+            slot_cells(slot)[0] = (Cell){.value = {.word = is_null ? 0 : result}, .has = !is_null};
+            ++*done;
+            return STATUS_OK;
+        }
+        slot->value = result ^ fresh;
+        *(uint64_t *)out->columns[0].data = 0; /* as one_row_begin does, which is too much for each row */
+        out->row = 0;
+    }
+    return STATUS_OK;
+}
+
 CHECKED static Status reduce_rows(const AggregateOperator *op, Partial *partial, KeySlot *slots,
                                   const uint32_t *at, const Chunk *in, Error *err) {
     const Aggregate *aggregate = op->aggregate;
@@ -264,7 +313,10 @@ CHECKED static Status reduce_rows(const AggregateOperator *op, Partial *partial,
     LeatChunk seen;
     TRY(chunk_reader_bind(reducer->reader, &values, &seen, err));
     LeatRow b = {seen.columns, seen.column_count, 0};
-    for (uint32_t i = 0; i < in->selected_count; i++) {
+    uint32_t i = 0;
+    if (!partial->has_cells)
+        TRY(reduce_words(op, partial, slots, at, in, seen.columns, &i, err));
+    for (; i < in->selected_count; i++) {
         KeySlot *slot = &slots[at[i]];
         b.index = chunk_row(in, i);
         if (!slot->value) {
@@ -396,6 +448,8 @@ static uint32_t aggregate_prepare_count(Producer *producer) {
         aggregate->used[aggregate->used_count++] = partial;
         aggregate->merges_cells |= partial->has_cells;
     }
+    if (aggregate->is_reduce && aggregate->used_count > 1) /* A5 */
+        aggregate->merges_cells = true;
     return aggregate->used_count;
 }
 
@@ -667,9 +721,8 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
     for (uint32_t c = 0; c < aggregate->value_count; c++)
         aggregate->ops[c] = fold_op(node->function.kind, aggregate->values.fields[c].type.kind);
     LeatType first = aggregate->value_count ? aggregate->values.fields[0].type.kind : LEAT_STRUCT;
-    aggregate->starts_with_cells =
-        aggregate->value_count != 1 ||
-        (first != LEAT_BIGINT && first != LEAT_DOUBLE && first != LEAT_TIMESTAMP) || aggregate->is_reduce;
+    aggregate->starts_with_cells = aggregate->value_count != 1 ||
+                                   (first != LEAT_BIGINT && first != LEAT_DOUBLE && first != LEAT_TIMESTAMP);
     Status st = STATUS_OK;
     for (uint32_t w = 0; w < options->worker_count && st == STATUS_OK; w++)
         st = worker_create(aggregate, options, w, err);

@@ -16,7 +16,6 @@ typedef struct Apply {
     ChunkReader *reader;
     Budget *budget;
     const char *who;
-    uint32_t chunk_rows_max;
     uint64_t split;    /* of the input at hand */
     uint64_t sequence; /* of the next chunk given: ascends in every split */
     uint64_t flushed_rows;
@@ -83,8 +82,6 @@ static void flat_map_records(const Apply *apply, LeatRow *row, const uint16_t *s
 CHECKED static Status apply_records(Apply *apply, const Chunk *in, const LeatColumn *columns, Error *err) {
     LeatOut *out = builder_out_begin(apply->builder, in, apply_flush, apply);
     LeatRow row = {columns, in->schema->column_count, 0};
-    if (UNLIKELY(out->row_limit > apply->chunk_rows_max))
-        out->row_limit = apply->chunk_rows_max;
     if (apply->node->kind == PLAN_MAP)
         TRY(map_records(apply, &row, in->selection, in->selected_count, out, err));
     else
@@ -164,7 +161,6 @@ Status apply_create(const OperatorContext *context, Operator **out, Error *err) 
     apply->user = context->user;
     apply->budget = context->budget;
     apply->who = context->who;
-    apply->chunk_rows_max = context->chunk_rows_max;
     TRY_GOTO(fail, builder_create(node->schema, context->budget, context->who, &apply->builder, err));
     TRY_GOTO(fail, chunk_reader_create(input->schema, context->budget, context->who, &apply->reader, err));
     *out = &apply->op;

@@ -1,14 +1,16 @@
 /* op_keyed_process.c - updateStateByKey: a function of the user over every key that has state or values.
  *
- *     push: rows --> exchange                                   produce, one task per partition:
- *                    (kept by split, listed by partition)        1 group the partition's rows by key: columns
- * of values in which the rows of a key stand one behind the other 2 each key of the batch: find state, call,
- * put or remove 3 scan the state: call for keys without values; give key and state of every key that has
- * state
+ *   push     rows go into the exchange: kept by split, listed by partition
+ *   produce  one task for each partition:
+ *              1  group the partition's rows by key: columns of values in which the rows of a key stand one
+ *                 behind the other
+ *              2  each key of the batch: find its state, call, put or remove
+ *              3  scan the state: call for keys without values; give key and state of every key that has state
  *
- *   K1  Values of a key come in the order (split, arrival, row): that of the input, for any number of
- * workers. K2  A partition's state belongs to the one task that runs it. In step 3 only the key at hand is
- * put or removed. K3  Rows leave in the order of the state's hashes (E3). */
+ *   K1  Values of a key come in the order (split, arrival, row): that of the input, for any number of workers.
+ *   K2  A partition's state belongs to the one task that runs it. In step 3 only the key at hand is put or
+ *       removed.
+ *   K3  Rows leave in the order of the state's hashes (E3). */
 #include "exec/operator.h"
 
 #include "base/bitmap.h"

@@ -8,10 +8,11 @@
  *
  *   O1  push borrows the chunk for the length of the call; rows arrive in the order of their split.
  *   O2  Split numbers of a node are dense: [0, split_count). All rows of a split come from one worker in one
- * task. So an array with an entry per split needs no lock, and the answer does not depend on which worker it
- * was. O3  An operator belongs to one worker; a Producer is shared by all, each of which touches its own part
- * only. O4  Between begin and end a producer's life in a batch is: pushes to its operators; prepare (all
- * parts of it, in parallel); produce (all tasks of it, in parallel). After a failure end comes at once.
+ *       task. So an array with an entry per split needs no lock, and the answer does not depend on which
+ *       worker it was.
+ *   O3  An operator belongs to one worker; a Producer is shared by all, each of which touches its own part.
+ *   O4  Between begin and end a producer's life in a batch is: pushes to its operators; prepare (all parts of
+ *       it, in parallel); produce (all tasks of it, in parallel). After a failure end comes at once.
  */
 #ifndef LEAT_EXEC_OPERATOR_H
 #define LEAT_EXEC_OPERATOR_H
@@ -68,9 +69,7 @@ typedef struct OperatorContext {
     uint32_t worker;
     void *user; /* of the node's function, on this worker */
     Budget *budget;
-    const char *who;         /* for refusals: the operator's id, or the call */
-    uint32_t chunk_rows_max; /* never 0 */
-    bool constant_hash;
+    const char *who; /* for refusals: the operator's id, or the call */
 } OperatorContext;
 
 /* Each gives an operator that the caller owns: op->class->destroy.  NO_MEMORY. */

@@ -4,10 +4,10 @@
  *        --the last thread to run out signals `ended`--> idle
  *
  *   L1  What a round is (task, self, task_count) is written before `round` grows, under the mutex, and not
- * again before `busy` is 0: a worker that saw the new round may read it without the mutex. L2  A task is
- * taken by one worker: `next` is atomic. L3  The failure that is kept is the one of the lowest task. Tasks
- * below it were taken before it, so they all end and may still replace it: the answer does not depend on who
- * was faster.
+ *       again before `busy` is 0: a worker that saw the new round may read it without the mutex.
+ *   L2  A task is taken by one worker: `next` is atomic.
+ *   L3  The failure that is kept is the one of the lowest task. Tasks below it were taken before it, so they
+ *       all end and may still replace it: the answer does not depend on who was faster.
  */
 #include "exec/pool.h"
 

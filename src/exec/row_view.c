@@ -1,3 +1,4 @@
+/* row_view.c - see row_view.h. The bytes are those of codec.c. */
 #include "exec/row_view.h"
 
 #include "base/bytes.h"

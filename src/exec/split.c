@@ -1,3 +1,4 @@
+/* split.c - the list of a batch's splits. */
 #include "exec/split.h"
 
 #include <stdlib.h>

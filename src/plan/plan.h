@@ -4,8 +4,9 @@
  *
  *   P1  A node's inputs have lower indices: the nodes are in topological order.
  *   P2  Operator ids (D7) are unique: sources, stateful operators and outputs have one; adding a stateless
- * node never changes another's id. An id is the user's name if there is one, else kind '#' ordinal among that
- * kind. P3  A plan does not change once plan_finish has returned.
+ *       node never changes another's id. An id is the user's name if there is one, else kind '#' ordinal
+ *       among that kind.
+ *   P3  A plan does not change once plan_finish has returned.
  *
  * Memory  everything in the plan's arena.  Threads  one owner until finished, then read by all.
  */
