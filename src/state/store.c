@@ -20,19 +20,20 @@
  * null key) and bytes; for a put the value as varint size and bytes.
  *
  * A save, numbers little-endian: a header, then blocks of up to 1,024 entries in hash order, laid out by
- * columns, so that a block of keys and values of 8 bytes is three plain arrays. Hashes are kept: reading
- * them takes less time than computing them.
+ * columns, so that a block of keys and values of 8 bytes is two plain arrays. Hashes are not in it: computing
+ * them by the kernel takes no longer than reading them, and they cannot be wrong.
  *
  *     header, 32 bytes                 block header, 16 bytes; what follows it
  *      0  4  magic "LSAV"               0  4  entries
  *      4  4  version                    4  4  size of every key, or VARIED
  *      8  8  entries in all             8  4  size of every value, or VARIED
- *     16  8  hash_begin of the store   12  4  bytes that follow: hashes (8 each); key sizes, if varied
- *     24  8  hash_end                         (4 each); value sizes, if varied; keys; values
+ *     16  8  hash_begin of the store   12  4  bytes that follow: key sizes, if varied (4 each); value
+ *     24  8  hash_end                         sizes, if varied (4 each); keys; values
  */
 #include "state/store.h"
 
 #include "column/codec.h"
+#include "column/kernels/kernels.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -568,7 +569,7 @@ _Static_assert(sizeof(SaveHeader) == 32 && sizeof(SaveBlockHeader) == 16, "as in
 
 typedef struct SaveBlock {
     SaveBlockHeader header;
-    Text hashes, key_sizes, value_sizes, keys, values;
+    Text key_sizes, value_sizes, keys, values;
 } SaveBlock;
 
 /* The size of all so far, after one more. */
@@ -584,7 +585,6 @@ static void save_entry(SaveBlock *block, const KeySlot *slot, Str value) {
         header->key_size = VARIED;
     header->value_size = common_size(header->value_size, (uint32_t)value.size, header->entry_count);
     header->entry_count++;
-    bytes_put_u64(&block->hashes, slot->hash);
     bytes_put_u32(&block->key_sizes, slot->key.size);
     bytes_put_u32(&block->value_sizes, (uint32_t)value.size);
     text_append(&block->keys, key);
@@ -598,7 +598,7 @@ static Status save_block(SaveBlock *block, StateSink sink, Error *err) {
         text_reset(&block->key_sizes);
     if (block->header.value_size != VARIED)
         text_reset(&block->value_sizes);
-    Text *columns[] = {&block->hashes, &block->key_sizes, &block->value_sizes, &block->keys, &block->values};
+    Text *columns[] = {&block->key_sizes, &block->value_sizes, &block->keys, &block->values};
     block->header.size_bytes = 0;
     for (size_t i = 0; i < ARRAY_COUNT(columns); i++)
         block->header.size_bytes += (uint32_t)columns[i]->size;
@@ -639,7 +639,6 @@ Status state_store_save(StateStore *store, StateSink sink, Error *err) {
     }
     st = save_block(&block, sink, err);
 done:
-    text_deinit(&block.hashes);
     text_deinit(&block.key_sizes);
     text_deinit(&block.value_sizes);
     text_deinit(&block.keys);
@@ -689,7 +688,7 @@ static Status take(Loader *loader, size_t size, const char **bytes, Error *err) 
 /* The columns of a block. */
 typedef struct LoadBlock {
     SaveBlockHeader header;
-    const char *hashes, *key_sizes, *value_sizes, *keys, *values, *end;
+    const char *key_sizes, *value_sizes, *keys, *values;
 } LoadBlock;
 
 static inline uint32_t size_at(const char *sizes, uint32_t common, uint32_t i) {
@@ -702,18 +701,16 @@ static inline uint32_t size_at(const char *sizes, uint32_t common, uint32_t i) {
 /* Finds the columns; false when the block's sizes do not add up. */
 static bool block_columns(LoadBlock *block, const char *bytes) {
     const SaveBlockHeader *header = &block->header;
-    uint64_t n = header->entry_count, fixed = 8 * n;
+    uint64_t n = header->entry_count, fixed = 0;
     if (n == 0 || n > SAVE_BLOCK_ENTRIES)
         return false;
     fixed += header->key_size == VARIED ? 4 * n : 0;
     fixed += header->value_size == VARIED ? 4 * n : 0;
     if (fixed > header->size_bytes)
         return false;
-    block->hashes = bytes;
-    block->key_sizes = bytes + 8 * n;
+    block->key_sizes = bytes;
     block->value_sizes = block->key_sizes + (header->key_size == VARIED ? 4 * n : 0);
     block->keys = bytes + fixed;
-    block->end = bytes + header->size_bytes;
     uint64_t key_bytes = 0, value_bytes = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t key_size = size_at(block->key_sizes, header->key_size, i);
@@ -738,14 +735,18 @@ static Status load_entry(StateStore *store, const Key *key, uint64_t hash, Str v
     return st;
 }
 
-/* Keys and values of 8 bytes: three arrays, no sizes to look at. */
+/* Keys and values of 8 bytes: two arrays, no sizes to look at. */
 static Status load_entries_of_8(StateStore *store, const LoadBlock *block, Error *err) {
-    Key key = {.size = 8};
+    View keys[SAVE_BLOCK_ENTRIES];
+    uint64_t hashes[SAVE_BLOCK_ENTRIES];
     for (uint32_t i = 0; i < block->header.entry_count; i++) {
-        uint64_t hash;
-        memcpy(&hash, block->hashes + 8 * (size_t)i, sizeof hash);
-        memcpy(key.inlined, block->keys + 8 * (size_t)i, 8);
-        TRY(load_entry(store, &key, hash, str_slice(block->values + 8 * (size_t)i, 8), err));
+        keys[i] = (View){.size = 8};
+        memcpy(keys[i].inlined, block->keys + 8 * (size_t)i, 8);
+    }
+    kernels()->hash_views(keys, block->header.entry_count, NULL, hashes);
+    for (uint32_t i = 0; i < block->header.entry_count; i++) {
+        Key key = key_from_view(&keys[i], NULL);
+        TRY(load_entry(store, &key, hashes[i], str_slice(block->values + 8 * (size_t)i, 8), err));
     }
     return STATUS_OK;
 }
@@ -756,23 +757,11 @@ static Status load_entries(StateStore *store, const LoadBlock *block, Error *err
         uint32_t key_size = size_at(block->key_sizes, block->header.key_size, i);
         uint32_t value_size = size_at(block->value_sizes, block->header.value_size, i);
         Key key = key_size == KEY_NULL_SIZE ? key_null() : key_from_str(str_slice(key_at, key_size));
-        Str value = str_slice(value_at, value_size);
-        uint64_t hash;
-        memcpy(&hash, block->hashes + 8 * (size_t)i, sizeof hash);
+        TRY(load_entry(store, &key, hash_of(store, &key), str_slice(value_at, value_size), err));
         key_at += key_size == KEY_NULL_SIZE ? 0 : key_size;
         value_at += value_size;
-        TRY(load_entry(store, &key, hash, value, err));
     }
     return STATUS_OK;
-}
-
-/* A sample of the hashes is computed again: those of another version would make every key unfindable. */
-static bool block_hash_is_right(const StateStore *store, const LoadBlock *block) {
-    uint32_t key_size = size_at(block->key_sizes, block->header.key_size, 0);
-    Key key = key_size == KEY_NULL_SIZE ? key_null() : key_from_str(str_slice(block->keys, key_size));
-    uint64_t hash, expected = hash_of(store, &key);
-    memcpy(&hash, block->hashes, sizeof hash);
-    return hash == expected + (expected == KEY_SLOT_EMPTY);
 }
 
 /* How many of the save's entries this store will own: all, or the part of its range, as hashes are spread. */
@@ -809,9 +798,10 @@ static Status load(StateStore *store, Loader *loader, Error *err) {
         if (block.header.entry_count > header.entry_count - loaded)
             return not_a_save(loader, "more entries than it says", err);
         TRY(take(loader, block.header.size_bytes, &bytes, err));
-        if (!block_columns(&block, bytes) || !block_hash_is_right(store, &block))
+        if (!block_columns(&block, bytes))
             return not_a_save(loader, "not a block of entries", err);
-        bool is_of_8 = block.header.key_size == 8 && block.header.value_size == 8;
+        bool is_of_8 =
+            block.header.key_size == 8 && block.header.value_size == 8 && !store->options.constant_hash;
         Status st = is_of_8 ? load_entries_of_8(store, &block, err) : load_entries(store, &block, err);
         if (st == STATUS_INVALID)
             return not_a_save(loader, "entries out of order", err);

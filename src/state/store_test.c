@@ -425,6 +425,41 @@ TEST(damaged_saves_and_deltas_are_refused_or_read_but_harm_nothing) {
     CHECK_EQ(atomic_load(&budget.used_bytes), 0);
 }
 
+TEST(one_hash_for_every_key_costs_time_only) {
+    Error err = {0};
+    StateStore *store, *copy, *loaded;
+    StateStoreOptions options = {.constant_hash = true};
+    REQUIRE(CHECK_OK(state_store_create(options, &store, &err), err));
+    REQUIRE(CHECK_OK(state_store_create(options, &copy, &err), err));
+    REQUIRE(CHECK_OK(state_store_create(options, &loaded, &err), err));
+    state_store_begin(store);
+    for (uint64_t i = 0; i < 200; i++) {
+        Key key = key_from_str(str_slice(&i, sizeof i));
+        CHECK_OK(state_store_put(store, &key, KEY_HASH_CONSTANT, str_slice(&i, sizeof i), &err), err);
+    }
+    Text delta = {0};
+    state_store_delta(store, &delta);
+    state_store_keep(store);
+    Text bytes = save(store);
+    CHECK_OK(state_store_apply(copy, text_str(&delta), &err), err);
+    CHECK_OK(load(loaded, text_str(&bytes), 77, &err), err);
+    for (uint64_t i = 0; i < 200; i++) {
+        Key key = key_from_str(str_slice(&i, sizeof i));
+        Str value;
+        CHECK(state_store_find(copy, &key, KEY_HASH_CONSTANT, &value) &&
+              leat_str_equal(value, key_str(&key)));
+        CHECK(state_store_find(loaded, &key, KEY_HASH_CONSTANT, &value) &&
+              leat_str_equal(value, key_str(&key)));
+    }
+    state_store_verify(copy);
+    state_store_verify(loaded);
+    text_deinit(&bytes);
+    text_deinit(&delta);
+    state_store_destroy(loaded);
+    state_store_destroy(copy);
+    state_store_destroy(store);
+}
+
 TEST(a_value_over_the_limit_is_refused) {
     Error err = {0};
     StateStore *store = create(NULL);
