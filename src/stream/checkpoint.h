@@ -1,13 +1,15 @@
 /* checkpoint.h - a checkpoint directory: who owns it, whose it is, and what stands in it.
  *
- *   lock                    held by the one process that may write
- *   checkpoint              what is decided at the first start and never changes, as text: see
- * CheckpointIdentity batch-*.log             the batch log block-*.log             the block log of receivers
- *   snapshot-*.leat         full images of the state
+ *   lock                held by the one process that may write
+ *   checkpoint          what is decided at the first start and never changes, as text: CheckpointIdentity
+ *   batch-*.log         the batch log; `batch-spare` is its next segment in the making
+ *   block-*.log         the block log of receivers
+ *   snapshot-*.leat     full images of the state
  *
- * Opening refuses, with a message that says what to do: a directory that holds other things and no checkpoint
- * file (foreign), one that cannot be written, one that another process owns (UNAVAILABLE), one of a newer
- * format (UNSUPPORTED), one of another program (INVALID, naming the difference).
+ * Opening refuses, with a message that says what to do: a directory that holds other things and no
+ * checkpoint file (foreign, INVALID), one that cannot be written, one that another process owns
+ * (UNAVAILABLE), one of a newer format (UNSUPPORTED), one of another program (INVALID, naming the
+ * difference). Nothing is created in a directory that is refused as foreign.
  */
 #ifndef LEAT_STREAM_CHECKPOINT_H
 #define LEAT_STREAM_CHECKPOINT_H

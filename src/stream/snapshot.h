@@ -35,8 +35,8 @@ void snapshot_abandon(SnapshotWriter *writer); /* NULL is allowed; removes the t
 
 typedef struct SnapshotReader SnapshotReader;
 
-/* The newest one; its header and footer are checked now, its pages as they are read, one at a time: memory stays at 1 MiB.
- * NOT_FOUND: there is none. CORRUPT. UNSUPPORTED: a newer format. The caller owns *out. */
+/* The newest one; its header and footer are checked now, its pages as they are read, one at a time: memory
+ * stays at 1 MiB. NOT_FOUND: there is none. CORRUPT. UNSUPPORTED: a newer format. The caller owns *out. */
 CHECKED Status snapshot_open(Env *env, const char *directory, SnapshotReader **out, SnapshotInfo *info,
                              Error *err);
 /* The next section; *name empty at the end. Skips what was not read of the one before (and still checks it).
