@@ -1055,6 +1055,14 @@ bool driver_wait(Driver *driver, int64_t deadline_us, Status *status, Error *err
     return is_over;
 }
 
+void driver_join(Driver *driver) {
+    ASSERT(!driver_is_own_thread(driver));
+    env_mutex_lock(driver->env, driver->mutex);
+    while (driver->is_started && !driver->has_ended)
+        (void)env_cond_wait(driver->env, driver->changed, driver->mutex, ENV_FOREVER);
+    env_mutex_unlock(driver->env, driver->mutex);
+}
+
 bool driver_is_running(Driver *driver) {
     env_mutex_lock(driver->env, driver->mutex);
     bool is_running = driver->is_started && !driver->has_ended;

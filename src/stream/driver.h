@@ -60,6 +60,8 @@ void driver_stop(Driver *driver, bool is_graceful);
 /* Waits for the driver's thread to end, or for an output to fail, until monotonic deadline_us. True: it has,
  * and *status and *err (may be NULL) tell how: OK or the first error. */
 bool driver_wait(Driver *driver, int64_t deadline_us, Status *status, Error *err);
+/* Waits for the driver's thread to end, whatever has failed meanwhile. Not from its own thread. */
+void driver_join(Driver *driver);
 bool driver_is_running(Driver *driver); /* started and its thread has not ended */
 bool driver_is_own_thread(Driver *driver);
 /* Moves the manual clock and returns when every batch due by then has ended (or the driver has). */
