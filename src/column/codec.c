@@ -14,9 +14,13 @@ static bool is_string(LeatType kind) {
     return kind == LEAT_STRING || kind == LEAT_BINARY;
 }
 
-/* Keys of one such column are its bare bytes. */
+/* Values of one such column are its bare bytes, keys those of strings, too. */
+static bool is_word(LeatType kind) {
+    return kind == LEAT_BIGINT || kind == LEAT_TIMESTAMP || kind == LEAT_DOUBLE;
+}
+
 static bool is_bare(LeatType kind) {
-    return kind != LEAT_BOOLEAN && kind != LEAT_ARRAY && kind != LEAT_STRUCT;
+    return is_word(kind) || is_string(kind);
 }
 
 static double f64_of(uint64_t bits) {
@@ -74,6 +78,11 @@ static void encode(const Column *column, uint32_t row, bool is_key, Text *out) {
 }
 
 void codec_encode_value(const Column *columns, uint32_t begin, uint32_t end, uint32_t row, Text *out) {
+    if (end - begin == 1 && is_word(columns[begin].type->kind)) {
+        if (!column_is_null(&columns[begin], row))
+            bytes_put_u64(out, word_at(&columns[begin], row, false));
+        return;
+    }
     for (uint32_t i = begin; i < end; i++)
         encode(&columns[i], row, false, out);
 }
@@ -197,7 +206,15 @@ CHECKED static Status decode_columns(Reader *r, Builder *b, uint32_t begin, uint
 
 Status codec_decode_value(Str bytes, Builder *b, uint32_t begin, uint32_t end, Error *err) {
     Reader r = reader_of(bytes);
-    return decode_columns(&r, b, begin, end, false, err);
+    BuilderPart *part = end - begin == 1 ? builder_part(b, begin) : NULL;
+    if (!part || !is_word(part->type->kind))
+        return decode_columns(&r, b, begin, end, false, err);
+    if (bytes.size == 0)
+        return part_null(b, part, builder_row_count(b), err);
+    uint64_t bits;
+    TRY(read_word(&r, part->type->kind, false, &bits, err));
+    TRY(check_end(&r, err));
+    return part_word(b, part, builder_row_count(b), bits, err);
 }
 
 Status codec_decode_key(Str bytes, bool is_null, Builder *b, uint32_t key_count, Error *err) {
@@ -299,13 +316,13 @@ CHECKED static Status format_columns(Reader *r, const Field *fields, uint32_t co
     return check_end(r, err);
 }
 
-CHECKED static Status format_bare_key(Reader *r, LeatType kind, Text *out, Error *err) {
+CHECKED static Status format_bare(Reader *r, LeatType kind, bool is_key, Text *out, Error *err) {
     uint64_t bits;
     if (is_string(kind)) {
         format_string(kind, reader_bytes(r, r->size), out);
         return STATUS_OK;
     }
-    TRY(read_word(r, kind, true, &bits, err));
+    TRY(read_word(r, kind, is_key, &bits, err));
     format_word(kind, bits, out);
     return check_end(r, err);
 }
@@ -313,15 +330,16 @@ CHECKED static Status format_bare_key(Reader *r, LeatType kind, Text *out, Error
 Status codec_format(Str bytes, bool is_key, bool is_null, const Field *fields, uint32_t count, Text *out,
                     Error *err) {
     Reader r = reader_of(bytes);
-    bool is_single = is_key && count == 1 && is_bare(fields[0].type.kind);
+    bool is_single = count == 1 && (is_key ? is_bare : is_word)(fields[0].type.kind);
+    bool is_null_value = is_single && !is_key && bytes.size == 0;
     size_t size_before = out->size;
     Status st = STATUS_OK;
     if (is_null && (!is_single || bytes.size))
         return corrupt(&r, "a null key that has columns or bytes", err);
-    if (is_null)
+    if (is_null || is_null_value)
         text_append(out, STR("None"));
     else if (is_single)
-        st = format_bare_key(&r, fields[0].type.kind, out, err);
+        st = format_bare(&r, fields[0].type.kind, is_key, out, err);
     else
         st = format_columns(&r, fields, count, is_key, out, err);
     if (st != STATUS_OK && out->data) {

@@ -72,6 +72,36 @@ TEST(bytes_of_values) {
     end();
 }
 
+TEST(a_value_of_one_word_is_its_bytes) {
+    begin("n BIGINT", 1);
+    Builder *b = create();
+    Text text = {0}, shown = {0};
+    CHECK_OK(builder_put_i64(b, 0, 258, &err), err);
+    builder_end_row(b);
+    CHECK_OK(builder_put_null(b, 0, &err), err);
+    builder_end_row(b);
+    codec_encode_value(chunk_of(b).columns, 0, 1, 0, &text);
+    CHECK_EQ(text.size, 8);
+    CHECK(memcmp(text.data, "\2\1\0\0\0\0\0\0", 8) == 0);
+    CHECK_OK(codec_format(text_str(&text), false, false, schema->fields, 1, &shown, &err), err);
+    text_append_byte(&shown, ' ');
+    text_reset(&text);
+    codec_encode_value(chunk_of(b).columns, 0, 1, 1, &text);
+    CHECK_EQ(text.size, 0);
+    CHECK_OK(codec_format(text_str(&text), false, false, schema->fields, 1, &shown, &err), err);
+    CHECK_STR(shown.data, "258 None");
+    builder_reset(b);
+    CHECK_OK(codec_decode_value(text_str(&text), b, 0, 1, &err), err);
+    builder_end_row(b);
+    CHECK(column_is_null(&chunk_of(b).columns[0], 0));
+    CHECK_EQ(codec_decode_value(STR("1234567"), b, 0, 1, &err), STATUS_CORRUPT);
+    CHECK_EQ(codec_decode_value(STR("123456789"), b, 0, 1, &err), STATUS_CORRUPT);
+    text_deinit(&text);
+    text_deinit(&shown);
+    builder_destroy(b);
+    end();
+}
+
 TEST(bytes_of_nested_values) {
     begin("a ARRAY<STRUCT<x: BIGINT, y: STRING>>", 0);
     Builder *b = create();
@@ -272,7 +302,12 @@ TEST(random_rows_come_back_and_no_truncation_does) {
             CHECK_OK(codec_decode_value(value, to, 0, count, &err), err);
             builder_end_row(to);
             free(block);
-            for (size_t cut = 0; cut<bytes.size; cut += bytes.size> 500 ? 37 : 1) { /* every truncation */
+            /* Every truncation; no bytes at all are the null of a single word. */
+            LeatType first = schema->fields[0].type.kind;
+            bool is_word =
+                count == 1 && (first == LEAT_BIGINT || first == LEAT_TIMESTAMP || first == LEAT_DOUBLE);
+            size_t step = bytes.size > 500 ? 37 : 1;
+            for (size_t cut = is_word ? 1 : 0; cut < bytes.size; cut += step) {
                 value = at_block_end(str_slice(bytes.data, cut), &block);
                 CHECK_EQ(codec_decode_value(value, to, 0, count, &err), STATUS_CORRUPT);
                 CHECK_EQ(codec_format(value, false, false, schema->fields, count, &again, &err),

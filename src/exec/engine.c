@@ -613,8 +613,11 @@ Status engine_visit_delta(Str delta,
         for (uint64_t k = 0; k < count && !reader.failed; k++) {
             uint64_t partition = reader_varint(&reader);
             Str changes = reader_str(&reader);
-            if (!reader.failed && partition < DELTA_NO_PARTITION)
-                TRY(visit(self, id, (uint32_t)partition, changes, err));
+            if (reader.failed)
+                break;
+            if (partition >= DELTA_NO_PARTITION)
+                return error_set(err, STATUS_CORRUPT, "a delta names partition %" PRIu64, partition);
+            TRY(visit(self, id, (uint32_t)partition, changes, err));
         }
         if (count == 0 && !reader.failed) /* a state that began empty */
             TRY(visit(self, id, DELTA_NO_PARTITION, (Str){0}, err));

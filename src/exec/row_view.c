@@ -56,7 +56,24 @@ static void set_word(RowView *view, uint32_t column, uint64_t word) {
     view->cells[column].word = word;
 }
 
+static bool is_word(LeatType kind) {
+    return kind == LEAT_BIGINT || kind == LEAT_TIMESTAMP || kind == LEAT_DOUBLE;
+}
+
+/* A single 8-byte column. */
+CHECKED static Status view_word(RowView *view, Str bytes, Error *err) {
+    Reader reader = reader_of(bytes);
+    set_word(view, 0, reader_u64(&reader));
+    return reader.failed || !reader_at_end(&reader) ? refuse_bytes(bytes, err) : STATUS_OK;
+}
+
 Status row_view_value(RowView *view, Str bytes, uint32_t column_count, Error *err) {
+    if (column_count == 1 && is_word(view->columns[0].type)) {
+        if (bytes.size > 0)
+            return view_word(view, bytes, err);
+        row_view_set_null(view, 0);
+        return STATUS_OK;
+    }
     Reader reader = reader_of(bytes);
     for (uint32_t c = 0; c < column_count; c++) {
         uint8_t tag = reader_u8(&reader);
@@ -85,10 +102,7 @@ Status row_view_key(RowView *view, const Key *key, uint32_t key_count, Error *er
     } else if (is_string(kind)) {
         set_str(view, 0, bytes);
     } else {
-        Reader reader = reader_of(bytes);
-        set_word(view, 0, reader_u64(&reader));
-        if (reader.failed || !reader_at_end(&reader))
-            return refuse_bytes(bytes, err);
+        return view_word(view, bytes, err);
     }
     return STATUS_OK;
 }
@@ -153,6 +167,11 @@ RowCell one_row_cell(const OneRow *row, uint32_t column) {
 }
 
 void one_row_encode(const OneRow *row, Text *out) {
+    if (row->schema->column_count == 1 && is_word(row->out->columns[0].type)) {
+        if (!one_row_is_null(row, 0))
+            bytes_put_u64(out, one_row_cell(row, 0).word);
+        return;
+    }
     for (uint32_t c = 0; c < row->schema->column_count; c++) {
         bool is_null = one_row_is_null(row, c);
         RowCell cell = one_row_cell(row, c);
