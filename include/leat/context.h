@@ -41,6 +41,7 @@ enum {
     LEAT_EXIT_IO = 74,       /* the disk refused */
     LEAT_EXIT_TEMPORARY = 75, /* another process owns the checkpoint */
     LEAT_EXIT_CONFIG = 78,   /* the program or its options are wrong; a checkpoint of another program */
+    LEAT_EXIT_INTERRUPTED = 130, /* stopped gracefully by SIGINT (leat_stop_on_signals); after SIGTERM it is LEAT_EXIT_OK */
 };
 
 /* `name` names the program in messages and in its checkpoint. interval >= 1 ms. Never NULL. */

@@ -1,6 +1,7 @@
 #include "dstream/row_text.h"
 
 #include "base/decimal.h"
+#include "column/literal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -8,26 +9,19 @@
 
 /* ---- numbers ---- */
 
-static Str digits_from(const Decimal *d, int begin) {
-    return str_slice(d->digits + begin, (size_t)(d->digit_count - begin));
-}
-
 /* ddd.ddd with at least one digit on both sides. */
 static void append_positional(const Decimal *d, Text *out) {
-    if (d->point <= 0) {
+    if (d->point <= 0)
         text_append(out, STR("0."));
-        for (int i = d->point; i < 0; i++)
-            text_append_byte(out, '0');
-        text_append(out, digits_from(d, 0));
-        return;
-    }
-    for (int i = 0; i < d->point; i++)
-        text_append_byte(out, i < d->digit_count ? d->digits[i] : '0');
-    text_append_byte(out, '.');
-    if (d->point < d->digit_count)
-        text_append(out, digits_from(d, d->point));
-    else
+    for (int i = d->point; i < 0; i++)
         text_append_byte(out, '0');
+    for (int i = 0; i < d->digit_count || i < d->point; i++) {
+        if (i > 0 && i == d->point)
+            text_append_byte(out, '.');
+        text_append_byte(out, i < d->digit_count ? d->digits[i] : '0');
+    }
+    if (d->point >= d->digit_count)
+        text_append(out, STR(".0"));
 }
 
 /* Double.toString: positional in [10^-3, 10^7), else 1.0E10. */
@@ -48,30 +42,6 @@ static void scala_f64(double value, Text *out) {
         return;
     }
     text_appendf(out, "%c.%sE%d", d.digits[0], d.digit_count > 1 ? d.digits + 1 : "0", d.point - 1);
-}
-
-/* repr: positional in [10^-4, 10^16), else 1e+16. */
-static void python_f64(double value, Text *out) {
-    if (isnan(value)) {
-        text_append(out, STR("nan"));
-        return;
-    }
-    if (signbit(value))
-        text_append_byte(out, '-');
-    if (isinf(value)) {
-        text_append(out, STR("inf"));
-        return;
-    }
-    Decimal d = decimal_shortest(value, 1);
-    if (value == 0 || (d.point > -4 && d.point <= 16)) {
-        append_positional(&d, out);
-        return;
-    }
-    int exponent = d.point - 1;
-    text_append_byte(out, d.digits[0]);
-    if (d.digit_count > 1)
-        text_appendf(out, ".%s", d.digits + 1);
-    text_appendf(out, "e%c%02d", exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
 }
 
 /* ---- strings ---- */
@@ -149,19 +119,6 @@ static void python_repr(Str value, Text *out) {
         }
         python_repr_character(c, quote, str_slice(rest.data, size), out);
         at += size;
-    }
-    text_append_byte(out, quote);
-}
-
-static void python_bytes(Str value, Text *out) {
-    char quote = choose_quote(value);
-    text_appendf(out, "b%c", quote);
-    for (size_t i = 0; i < value.size; i++) {
-        unsigned char c = (unsigned char)value.data[i];
-        if (c >= 0x7f)
-            text_appendf(out, "\\x%02x", c);
-        else
-            python_repr_character(c, quote, str_slice(value.data + i, 1), out);
     }
     text_append_byte(out, quote);
 }
@@ -301,7 +258,7 @@ static void python_value(const RowText *how, const Column *column, uint32_t row,
         text_appendf(out, "%" PRId64, column_i64(column, row));
         return;
     case LEAT_DOUBLE:
-        python_f64(column_f64(column, row), out);
+        literal_f64(column_f64(column, row), out);
         return;
     case LEAT_STRING:
         if (is_alone)
@@ -310,7 +267,7 @@ static void python_value(const RowText *how, const Column *column, uint32_t row,
             python_repr(column_str(column, row), out);
         return;
     case LEAT_BINARY:
-        python_bytes(column_str(column, row), out);
+        literal_binary(column_str(column, row), out);
         return;
     case LEAT_TIMESTAMP:
         if (is_alone)

@@ -1,0 +1,13 @@
+#include "connect/function/function_source.h"
+#include "dstream/context.h"
+
+LeatStream *leat_function_stream(LeatContext *context, const char *schema_text, LeatBatchFunction function,
+                                 void *user) {
+    const char *call = "leat_function_stream";
+    const Schema *schema = context_source_schema(context, call, schema_text);
+    if (!schema)
+        return NULL;
+    if (!function)
+        return context_refuse(context, STATUS_INVALID, "%s: the function is NULL", call);
+    return stream_from_source(context, call, function_source_create(schema, function, user), schema, false);
+}

@@ -1,0 +1,126 @@
+#include "dstream/options.h"
+
+#include "base/suggest.h"
+
+enum { PARTITIONS_MAX = 256 };
+
+static Status expected(Str value, const char *what, Error *err) {
+    return error_set(err, STATUS_INVALID, "'%.*s' is not %s", STR_ARG(value), what);
+}
+
+static Status parse_size(Str value, uint64_t *out, Error *err) {
+    uint64_t size;
+    if (!str_parse_size_bytes(value, &size) || size == 0)
+        return expected(value, "a size such as 512MiB", err);
+    *out = size;
+    return STATUS_OK;
+}
+
+static Status parse_count(Str value, int64_t min, int64_t max, int64_t *out, Error *err) {
+    int64_t count;
+    if (!str_parse_i64(value, &count) || count < min || count > max)
+        return error_set(err, STATUS_INVALID, "'%.*s' is not a number from %lld to %lld", STR_ARG(value),
+                         (long long)min, (long long)max);
+    *out = count;
+    return STATUS_OK;
+}
+
+static Status parse_bool(Str value, bool *out, Error *err) {
+    if (!str_equal(value, STR("true")) && !str_equal(value, STR("false")))
+        return expected(value, "true or false", err);
+    *out = str_equal(value, STR("true"));
+    return STATUS_OK;
+}
+
+static Status parse_memory(Str value, DriverOptions *options, Error *err) {
+    return parse_size(value, &options->memory_bytes, err);
+}
+
+static Status parse_max_line(Str value, DriverOptions *options, Error *err) {
+    return parse_size(value, &options->line_size_bytes_max, err);
+}
+
+static Status parse_restart_delay(Str value, DriverOptions *options, Error *err) {
+    return parse_count(value, 0, 86400000, &options->restart_delay_ms, err);
+}
+
+static Status parse_partitions(Str value, DriverOptions *options, Error *err) {
+    int64_t count = 0;
+    TRY(parse_count(value, 1, PARTITIONS_MAX, &count, err));
+    options->partition_count = (uint32_t)count;
+    return STATUS_OK;
+}
+
+static Status parse_pending(Str value, DriverOptions *options, Error *err) {
+    int64_t count = 0;
+    TRY(parse_count(value, 1, INT64_MAX, &count, err));
+    options->pending_batch_count_max = (uint64_t)count;
+    return STATUS_OK;
+}
+
+static Status parse_snapshot_log(Str value, DriverOptions *options, Error *err) {
+    return parse_size(value, &options->snapshot_log_bytes, err);
+}
+
+static Status parse_status(Str value, DriverOptions *options, Error *err) {
+    return parse_bool(value, &options->has_status_lines, err);
+}
+
+static Status parse_test_chunk_rows(Str value, DriverOptions *options, Error *err) {
+    int64_t count = 0;
+    TRY(parse_count(value, 1, LEAT_CHUNK_ROWS_MAX, &count, err));
+    options->chunk_rows_max = (uint32_t)count;
+    return STATUS_OK;
+}
+
+static Status parse_test_constant_hash(Str value, DriverOptions *options, Error *err) {
+    return parse_bool(value, &options->constant_hash, err);
+}
+
+static Status parse_test_splits(Str value, DriverOptions *options, Error *err) {
+    int64_t count = 0;
+    TRY(parse_count(value, 1, 1024, &count, err));
+    options->split_count = (uint32_t)count;
+    return STATUS_OK;
+}
+
+static const ContextOption table[] = {
+    {"memory", "half of what the machine or its control group has", "For chunks, state and buffers together.",
+     false, parse_memory},
+    {"max-line", "16MiB", "A longer line of a text source is left out and reported.", false, parse_max_line},
+    {"receiver-restart-delay", "2000", "Milliseconds between attempts to connect.", false,
+     parse_restart_delay},
+    {"partitions", "8",
+     "Of keyed state and results, 1 to 256; kept by the checkpoint from the first start on.", false,
+     parse_partitions},
+    {"pending-batches-max", "1000", "Batches with a failed output that may wait before the program stops.",
+     false, parse_pending},
+    {"snapshot-log", "64MiB", "A snapshot is taken when the batch log has grown by this much.", false,
+     parse_snapshot_log},
+    {"status", "false", "One line per batch on standard error: time, records, delays.", false, parse_status},
+    {"test-chunk-rows", "2048", "Rows per chunk.", true, parse_test_chunk_rows},
+    {"test-constant-hash", "false", "Every key has the same hash.", true, parse_test_constant_hash},
+    {"test-splits", "each source's choice", "Splits of a batch's input.", true, parse_test_splits},
+};
+
+const ContextOption *context_option_at(size_t i) {
+    return i < ARRAY_COUNT(table) ? &table[i] : NULL;
+}
+
+static const char *shown_name(const void *unused, size_t i) {
+    (void)unused;
+    return i < ARRAY_COUNT(table) && !table[i].is_hidden ? table[i].name
+                                                         : NULL; /* the hidden ones stand at the end */
+}
+
+Status context_option_set(Str name, Str value, DriverOptions *options, Error *err) {
+    for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
+        if (str_equal(name, str_from(table[i].name)))
+            return error_context(err, table[i].parse(value, options, err), "option '%s'", table[i].name);
+    }
+    const char *nearest = suggest(name, shown_name, NULL);
+    if (nearest)
+        return error_set(err, STATUS_INVALID, "there is no option '%.*s'; did you mean '%s'?", STR_ARG(name),
+                         nearest);
+    return error_set(err, STATUS_INVALID, "there is no option '%.*s'", STR_ARG(name));
+}

@@ -1,0 +1,1064 @@
+/* dstream_test.c - DStream programs through the public calls, batch by batch, with Spark's answers.
+ *
+ * A case is input batches, a pipeline, and what it gives in each batch. One harness runs every case under
+ * hostile settings: chunks of one row, a hash that is always the same, one to seven workers, partitions and
+ * splits, and a restart after every batch (the context is destroyed and built again on the same checkpoint).
+ * The answers stay the same. LEAT_TEST_LONG=1 runs all combinations (make hostile).
+ *
+ * HOSTILE_TEST THREADS_TEST
+ */
+#include "leat/leat.h"
+
+#include "check.h"
+
+#include <stdlib.h>
+
+/* ---- cases ---- */
+
+enum { ROWS_MAX = 12, BATCHES_MAX = 8, INPUTS_MAX = 2 };
+
+typedef struct Batch {
+    bool has_batch; /* false: Spark's null RDD, also beyond the end */
+    int row_count;
+    const char *rows[ROWS_MAX];
+} Batch;
+
+#define BATCH(...)                                                                                        \
+    {                                                                                                     \
+        .has_batch = true, .row_count = sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), .rows = { \
+            __VA_ARGS__                                                                                   \
+        }                                                                                                 \
+    }
+#define EMPTY \
+    { .has_batch = true }
+#define NONE \
+    { .has_batch = false }
+
+typedef struct Feed {
+    const char *schema; /* one column, STRING or BIGINT; NULL: no such input */
+    Batch batches[BATCHES_MAX];
+} Feed;
+
+typedef struct Case {
+    const char *name;
+    Feed feeds[INPUTS_MAX];
+    int batch_count;
+    LeatStream *(*build)(LeatStream *const *inputs);
+    const char *expected[BATCHES_MAX]; /* lines, sorted where is_set; NULL: no batch */
+    bool is_set;                       /* order is not part of the answer */
+    bool has_state;                    /* needs a checkpoint directory */
+} Case;
+
+static bool feed_rows(int64_t batch_time_ms, LeatOut *out, void *user) {
+    const Feed *feed = user;
+    int64_t index = batch_time_ms / 1000 - 1;
+    if (index >= BATCHES_MAX || !feed->batches[index].has_batch)
+        return false;
+    for (int i = 0; i < feed->batches[index].row_count; i++) {
+        const char *row = feed->batches[index].rows[i];
+        if (strstr(feed->schema, "BIGINT"))
+            leat_out_i64(out, 0, atoll(row));
+        else
+            leat_out_str(out, 0, leat_str(row));
+        leat_out_emit(out);
+    }
+    return true;
+}
+
+/* ---- settings ---- */
+
+typedef struct Setting {
+    int workers, partitions, splits; /* 0: the default */
+    bool one_row_chunks, constant_hash, restarts;
+} Setting;
+
+static void number_option(LeatContext *ctx, const char *name, int value) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    if (value)
+        leat_set(ctx, name, text);
+}
+
+typedef struct Run {
+    LeatContext *ctx;
+    LeatCollector *collector;
+} Run;
+
+static Run open_run(const Case *c, Setting s, const char *directory) {
+    Run run = {.ctx = leat_context_create(c->name, leat_seconds(1))};
+    leat_context_set_manual_clock(run.ctx);
+    if (directory)
+        leat_checkpoint(run.ctx, directory);
+    if (s.workers)
+        leat_workers(run.ctx, s.workers);
+    number_option(run.ctx, "partitions", s.partitions);
+    number_option(run.ctx, "test-splits", s.splits);
+    number_option(run.ctx, "test-chunk-rows", s.one_row_chunks);
+    if (s.constant_hash)
+        leat_set(run.ctx, "test-constant-hash", "true");
+    LeatStream *inputs[INPUTS_MAX] = {0};
+    for (int i = 0; i < INPUTS_MAX && c->feeds[i].schema; i++)
+        inputs[i] = leat_function_stream(run.ctx, c->feeds[i].schema, feed_rows, (void *)&c->feeds[i]);
+    run.collector = leat_collect(c->build(inputs));
+    if (!CHECK(leat_start(run.ctx) == LEAT_EXIT_OK))
+        printf("    %s\n", leat_error(run.ctx));
+    return run;
+}
+
+static int compare_lines(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A copy; the lines in order where it is a set. */
+static char *normal_form(const char *text, bool is_set) {
+    char *copy = strdup(text), *lines[64];
+    size_t count = 0;
+    if (!is_set)
+        return copy;
+    for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n")) {
+        REQUIRE(count < 64);
+        lines[count++] = line;
+    }
+    qsort(lines, count, sizeof *lines, compare_lines);
+    char *sorted = calloc(1, strlen(text) + 1);
+    for (size_t i = 0; i < count; i++)
+        strcat(strcat(sorted, lines[i]), "\n");
+    free(copy);
+    return sorted;
+}
+
+/* Compares what was collected for one batch time. */
+static bool check_batch(const Case *c, const Run *run, int batch) {
+    const char *found = NULL;
+    for (size_t i = 0; i < leat_collected_batches(run->collector); i++) {
+        if (leat_collected_time_ms(run->collector, i) == (batch + 1) * 1000)
+            found = leat_collected_text(run->collector, i);
+    }
+    const char *expected = c->expected[batch];
+    if (!found || !expected)
+        return check_true((found != NULL) == (expected != NULL), __FILE__, __LINE__,
+                          expected ? "there is a batch" : "there is no batch");
+    char *normal = normal_form(found, c->is_set);
+    bool is_same =
+        check_text(normal, strlen(normal), expected, strlen(expected), __FILE__, __LINE__, c->name);
+    free(normal);
+    return is_same;
+}
+
+static void close_run(const Run *run) {
+    if (!CHECK(leat_error(run->ctx)[0] == 0))
+        printf("    %s\n", leat_error(run->ctx));
+    leat_context_destroy(run->ctx);
+}
+
+static int directory_count;
+
+static void run_case(const Case *c, Setting s) {
+    char directory[300];
+    snprintf(directory, sizeof directory, "%s/checkpoint-%d", check_tmpdir(), directory_count++);
+    const char *checkpoint = s.restarts || c->has_state ? directory : NULL;
+    bool is_right = true;
+    if (s.restarts) {
+        for (int batch = 0; batch < c->batch_count; batch++) {
+            Run run = open_run(c, s, checkpoint);
+            leat_advance(run.ctx, (batch + 1) * 1000);
+            is_right &= check_batch(c, &run, batch);
+            close_run(&run);
+        }
+    } else {
+        Run run = open_run(c, s, checkpoint);
+        leat_advance(run.ctx, c->batch_count * 1000);
+        for (int batch = 0; batch < c->batch_count; batch++)
+            is_right &= check_batch(c, &run, batch);
+        close_run(&run);
+    }
+    if (!is_right)
+        printf("    case '%s': %d workers, %d partitions, %d splits%s%s%s\n", c->name, s.workers,
+               s.partitions, s.splits, s.one_row_chunks ? ", chunks of one row" : "",
+               s.constant_hash ? ", constant hash" : "", s.restarts ? ", restarts" : "");
+}
+
+static void run_hostile(const Case *c) {
+    static const Setting few[] = {
+        {0},
+        {.restarts = true},
+        {.workers = 1, .partitions = 1, .splits = 1, .one_row_chunks = true},
+        {.workers = 2, .partitions = 2, .splits = 2, .constant_hash = true},
+        {.workers = 7, .partitions = 7, .splits = 7},
+        {.workers = 7,
+         .partitions = 7,
+         .splits = 7,
+         .one_row_chunks = true,
+         .constant_hash = true,
+         .restarts = true},
+    };
+    if (!getenv("LEAT_TEST_LONG")) {
+        for (size_t i = 0; i < sizeof few / sizeof few[0]; i++)
+            run_case(c, few[i]);
+        return;
+    }
+    static const int counts[] = {1, 2, 7};
+    for (int i = 0; i < 27 * 8; i++)
+        run_case(c, (Setting){.workers = counts[i % 3],
+                              .partitions = counts[i / 3 % 3],
+                              .splits = counts[i / 9 % 3],
+                              .one_row_chunks = i / 27 & 1,
+                              .constant_hash = i / 27 & 2,
+                              .restarts = i / 27 & 4});
+}
+
+/* ---- pipelines ---- */
+
+static void number_as_text(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)leat_row_i64(row, 0));
+    leat_out_str(out, 0, leat_str(text));
+    leat_out_emit(out);
+}
+
+static LeatStream *map_to_text(LeatStream *const *in) {
+    return leat_map(in[0], leat_function("text STRING", number_as_text, NULL));
+}
+
+static void once_and_twice(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(row, 0));
+    leat_out_emit(out);
+    leat_out_i64(out, 0, 2 * leat_row_i64(row, 0));
+    leat_out_emit(out);
+}
+
+static LeatStream *flat_map_twice(LeatStream *const *in) {
+    return leat_flat_map(in[0], leat_function("n BIGINT", once_and_twice, NULL));
+}
+
+static bool is_even(const LeatRow *row, void *user) {
+    (void)user;
+    return leat_row_i64(row, 0) % 2 == 0;
+}
+
+static LeatStream *filter_even(LeatStream *const *in) {
+    return leat_filter(in[0], leat_predicate(is_even, NULL));
+}
+
+static LeatStream *reduce_sum(LeatStream *const *in) {
+    return leat_reduce(in[0], leat_sum());
+}
+
+static void add(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(a, 0) + leat_row_i64(b, 0));
+}
+
+static LeatStream *reduce_by_function(LeatStream *const *in) {
+    return leat_reduce(in[0], leat_reduce_function(add, NULL));
+}
+
+static LeatStream *count_rows(LeatStream *const *in) {
+    return leat_count(in[0]);
+}
+
+static LeatStream *count_even(LeatStream *const *in) {
+    return leat_count(filter_even(in));
+}
+
+static LeatStream *pairs_of(LeatStream *in) {
+    return leat_map(in, leat_pair_with_i64(1));
+}
+
+static LeatStream *count_words(LeatStream *const *in) {
+    return leat_reduce_by_key(pairs_of(in[0]), leat_sum());
+}
+
+static LeatStream *count_words_by_function(LeatStream *const *in) {
+    return leat_reduce_by_key(pairs_of(in[0]), leat_reduce_function(add, NULL));
+}
+
+/* countByValue: the element is the key, and there may be several of it. */
+static LeatStream *count_by_value(LeatStream *const *in) {
+    return count_words(in);
+}
+
+static void plus_ten(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    leat_out_i64(out, 1, leat_row_i64(row, 1) + 10);
+    leat_out_emit(out);
+}
+
+static LeatStream *map_values(LeatStream *const *in) {
+    return leat_key(leat_map(count_words(in), leat_function("word STRING, n BIGINT", plus_ten, NULL)), 1);
+}
+
+static void also_plus_ten(const LeatRow *row, LeatOut *out, void *user) {
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    leat_out_i64(out, 1, leat_row_i64(row, 1));
+    leat_out_emit(out);
+    plus_ten(row, out, user);
+}
+
+static LeatStream *flat_map_values(LeatStream *const *in) {
+    return leat_key(
+        leat_flat_map(count_words(in), leat_function("word STRING, n BIGINT", also_plus_ten, NULL)), 1);
+}
+
+static void plus(const LeatRow *row, LeatOut *out, void *user) {
+    leat_out_i64(out, 0, leat_row_i64(row, 0) + (intptr_t)user);
+    leat_out_emit(out);
+}
+
+static LeatStream *shifted(LeatStream *in, intptr_t by) {
+    return leat_map(in, leat_function("n BIGINT", plus, (void *)by));
+}
+
+static LeatStream *union_two(LeatStream *const *in) {
+    return leat_union(in[0], shifted(in[0], 4));
+}
+
+static LeatStream *union_three(LeatStream *const *in) {
+    return leat_union(union_two(in), shifted(in[0], 8));
+}
+
+static LeatStream *union_inputs(LeatStream *const *in) {
+    return leat_union(in[0], in[1]);
+}
+
+static void double_chunk(const LeatChunk *chunk, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_reserve(out, chunk->row_count);
+    int64_t *to = leat_out_i64s(out, 0);
+    for (uint32_t i = 0; i < chunk->row_count; i++)
+        to[i] = 2 * leat_row_i64(&(LeatRow){chunk->columns, chunk->column_count, i}, 0);
+    leat_out_emit_rows(out, chunk->row_count);
+}
+
+static LeatStream *map_chunks(LeatStream *const *in) {
+    return leat_map(in[0], leat_chunk_function("n BIGINT", double_chunk, NULL));
+}
+
+static LeatStream *split_and_count(LeatStream *const *in) {
+    return leat_reduce_by_key(pairs_of(leat_flat_map(in[0], leat_split(" "))), leat_sum());
+}
+
+static LeatStream *containing_a(LeatStream *const *in) {
+    return leat_filter(in[0], leat_contains("a"));
+}
+
+static void letter_and_rest(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    LeatStr text = leat_row_str(row, 0);
+    leat_out_str(out, 0, (LeatStr){text.data, 1});
+    leat_out_str(out, 1, (LeatStr){text.data + 1, text.size - 1});
+    leat_out_emit(out);
+}
+
+static LeatStream *by_letter(LeatStream *in) {
+    return leat_map(in, leat_function("letter STRING, rest STRING", letter_and_rest, NULL));
+}
+
+static LeatStream *concat_by_letter(LeatStream *const *in) {
+    return leat_reduce_by_key(by_letter(in[0]), leat_concat("+"));
+}
+
+static LeatStream *min_by_letter(LeatStream *const *in) {
+    return leat_reduce_by_key(by_letter(in[0]), leat_min());
+}
+
+static LeatStream *max_by_letter(LeatStream *const *in) {
+    return leat_reduce_by_key(by_letter(in[0]), leat_max());
+}
+
+static bool running_sum(const LeatUpdate *key, void *user) {
+    (void)user;
+    int64_t sum = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    for (size_t i = 0; i < leat_update_value_count(key); i++)
+        sum += leat_update_value_i64(key, i, 0);
+    leat_update_set_state_i64(key, 0, sum);
+    return true;
+}
+
+static LeatStream *update_sum(LeatStream *const *in) {
+    return leat_update_state_by_key(pairs_of(in[0]), leat_update_function("sum BIGINT", running_sum, NULL));
+}
+
+static bool add_time(const LeatUpdate *key, void *user) {
+    (void)user;
+    int64_t sum = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    if (leat_update_value_count(key) > 0)
+        sum += leat_update_batch_time_ms(key);
+    leat_update_set_state_i64(key, 0, sum);
+    return true;
+}
+
+static LeatStream *update_time(LeatStream *const *in) {
+    return leat_update_state_by_key(pairs_of(in[0]), leat_update_function("sum BIGINT", add_time, NULL));
+}
+
+/* Count and how many batches in a row had no data; two end the key. */
+static bool count_until_idle(const LeatUpdate *key, void *user) {
+    (void)user;
+    size_t values = leat_update_value_count(key);
+    int64_t count = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    int64_t idle = leat_update_has_state(key) ? leat_update_state_i64(key, 1) : 0;
+    if (values == 0 && idle == 1)
+        return false;
+    leat_update_set_state_i64(key, 0, count + (int64_t)values);
+    leat_update_set_state_i64(key, 1, values ? 0 : idle + 1);
+    return true;
+}
+
+static void without_idle(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    leat_out_i64(out, 1, leat_row_i64(row, 1));
+    leat_out_emit(out);
+}
+
+static LeatStream *life_cycle(LeatStream *const *in) {
+    LeatFunction update = leat_update_function("count BIGINT, idle BIGINT", count_until_idle, NULL);
+    LeatStream *state = leat_update_state_by_key(pairs_of(in[0]), update);
+    return leat_key(leat_map(state, leat_function("word STRING, count BIGINT", without_idle, NULL)), 1);
+}
+
+/* A key that is dropped when it is first seen never appears. */
+static bool refuse(const LeatUpdate *key, void *user) {
+    (void)user;
+    leat_update_set_state_i64(key, 0, 1);
+    return leat_str_equal(leat_row_str(leat_update_key(key), 0), leat_str("a"));
+}
+
+static LeatStream *update_refuse(LeatStream *const *in) {
+    return leat_update_state_by_key(pairs_of(in[0]), leat_update_function("n BIGINT", refuse, NULL));
+}
+
+/* Running sums of running sums: two stateful operators in a row. */
+static LeatStream *update_twice(LeatStream *const *in) {
+    return leat_update_state_by_key(update_sum(in), leat_update_function("sum BIGINT", running_sum, NULL));
+}
+
+/* ---- the cases of Spark's own tests ---- */
+
+#define TO_TWELVE                                                                               \
+    {                                                                                           \
+        "n BIGINT", {                                                                           \
+            BATCH("1", "2", "3", "4"), BATCH("5", "6", "7", "8"), BATCH("9", "10", "11", "12"), \
+        }                                                                                       \
+    }
+#define WORDS                                           \
+    {                                                   \
+        "word STRING", {                                \
+            BATCH("a", "a", "b"), BATCH("", ""), EMPTY, \
+        }                                               \
+    }
+#define UPDATES                                                                                    \
+    {                                                                                              \
+        "word STRING", {                                                                           \
+            BATCH("a"), BATCH("a", "b"), BATCH("a", "b", "c"), BATCH("a", "b"), BATCH("a"), EMPTY, \
+        }                                                                                          \
+    }
+
+static const Case cases[] = {
+    {.name = "map",
+     .feeds = {TO_TWELVE},
+     .batch_count = 3,
+     .build = map_to_text,
+     .expected = {"1\n2\n3\n4\n", "5\n6\n7\n8\n", "9\n10\n11\n12\n"}},
+    {.name = "map of chunks",
+     .feeds = {TO_TWELVE},
+     .batch_count = 3,
+     .build = map_chunks,
+     .expected = {"2\n4\n6\n8\n", "10\n12\n14\n16\n", "18\n20\n22\n24\n"}},
+    {.name = "flatMap",
+     .feeds = {TO_TWELVE},
+     .batch_count = 3,
+     .build = flat_map_twice,
+     .expected = {"1\n2\n2\n4\n3\n6\n4\n8\n", "5\n10\n6\n12\n7\n14\n8\n16\n",
+                  "9\n18\n10\n20\n11\n22\n12\n24\n"}},
+    {.name = "filter",
+     .feeds = {TO_TWELVE},
+     .batch_count = 3,
+     .build = filter_even,
+     .expected = {"2\n4\n", "6\n8\n", "10\n12\n"}},
+    {.name = "reduce",
+     .feeds = {TO_TWELVE},
+     .batch_count = 3,
+     .build = reduce_sum,
+     .expected = {"10\n", "26\n", "42\n"}},
+    {.name = "reduce by a function",
+     .feeds = {TO_TWELVE},
+     .batch_count = 3,
+     .build = reduce_by_function,
+     .expected = {"10\n", "26\n", "42\n"}},
+    {.name = "reduce of an empty batch",
+     .feeds = {{"n BIGINT", {EMPTY, BATCH("7"), EMPTY}}},
+     .batch_count = 3,
+     .build = reduce_sum,
+     .expected = {"", "7\n", ""}},
+    {.name = "count",
+     .feeds = {{"n BIGINT",
+                {EMPTY, BATCH("1"), BATCH("1", "2"), BATCH("1", "2", "3"), BATCH("1", "2", "3", "4")}}},
+     .batch_count = 5,
+     .build = count_rows,
+     .expected = {"0\n", "1\n", "2\n", "3\n", "4\n"}},
+    {.name = "count behind a filter",
+     .feeds = {{"n BIGINT", {EMPTY, BATCH("1"), BATCH("1", "2"), BATCH("2", "4", "3")}}},
+     .batch_count = 4,
+     .build = count_even,
+     .expected = {"0\n", "0\n", "1\n", "2\n"}},
+    {.name = "countByValue",
+     .feeds = {{"n BIGINT", {BATCH("1"), BATCH("1", "1", "1"), BATCH("1", "2"), BATCH("1", "1", "2", "2")}}},
+     .batch_count = 4,
+     .build = count_by_value,
+     .is_set = true,
+     .expected = {"(1, 1)\n", "(1, 3)\n", "(1, 1)\n(2, 1)\n", "(1, 2)\n(2, 2)\n"}},
+    {.name = "reduceByKey",
+     .feeds = {WORDS},
+     .batch_count = 3,
+     .build = count_words,
+     .is_set = true,
+     .expected = {"('a', 2)\n('b', 1)\n", "('', 2)\n", ""}},
+    {.name = "reduceByKey by a function",
+     .feeds = {WORDS},
+     .batch_count = 3,
+     .build = count_words_by_function,
+     .is_set = true,
+     .expected = {"('a', 2)\n('b', 1)\n", "('', 2)\n", ""}},
+    {.name = "mapValues",
+     .feeds = {WORDS},
+     .batch_count = 3,
+     .build = map_values,
+     .is_set = true,
+     .expected = {"('a', 12)\n('b', 11)\n", "('', 12)\n", ""}},
+    {.name = "flatMapValues",
+     .feeds = {WORDS},
+     .batch_count = 3,
+     .build = flat_map_values,
+     .is_set = true,
+     .expected = {"('a', 12)\n('a', 2)\n('b', 1)\n('b', 11)\n", "('', 12)\n('', 2)\n", ""}},
+    {.name = "union",
+     .feeds = {{"n BIGINT",
+                {BATCH("1", "2", "3", "4"), BATCH("101", "102", "103", "104"),
+                 BATCH("201", "202", "203", "204")}}},
+     .batch_count = 3,
+     .build = union_two,
+     .expected = {"1\n2\n3\n4\n5\n6\n7\n8\n", "101\n102\n103\n104\n105\n106\n107\n108\n",
+                  "201\n202\n203\n204\n205\n206\n207\n208\n"}},
+    {.name = "union of three",
+     .feeds = {{"n BIGINT", {BATCH("1", "2", "3", "4"), EMPTY}}},
+     .batch_count = 2,
+     .build = union_three,
+     .expected = {"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n", ""}},
+    {.name = "union of two inputs",
+     .feeds = {{"n BIGINT", {BATCH("1"), EMPTY, BATCH("3")}},
+               {"n BIGINT", {BATCH("5", "6"), BATCH("7"), EMPTY}}},
+     .batch_count = 3,
+     .build = union_inputs,
+     .expected = {"1\n5\n6\n", "7\n", "3\n"}},
+    {.name = "no batch",
+     .feeds = {{"n BIGINT", {BATCH("1"), NONE, BATCH("2")}}},
+     .batch_count = 3,
+     .build = filter_even,
+     .expected = {"", NULL, "2\n"}},
+    {.name = "split",
+     .feeds = {{"line STRING", {BATCH("hello world", "hello  you"), BATCH("")}}},
+     .batch_count = 2,
+     .build = split_and_count,
+     .is_set = true,
+     .expected = {"('', 1)\n('hello', 2)\n('world', 1)\n('you', 1)\n", "('', 1)\n"}},
+    {.name = "contains",
+     .feeds = {{"line STRING",
+                {BATCH("b", "a", "bab", "", "a longer text than twelve bytes", "BBBBBBBBBBBBBBBBBBB")}}},
+     .batch_count = 1,
+     .build = containing_a,
+     .expected = {"a\nbab\na longer text than twelve bytes\n"}},
+    {.name = "concat keeps the order of the input",
+     .feeds = {{"word STRING", {BATCH("a1", "b1", "a2", "a3", "b2", "a4", "c1", "b3"), BATCH("c", "c9")}}},
+     .batch_count = 2,
+     .build = concat_by_letter,
+     .is_set = true,
+     .expected = {"('a', '1+2+3+4')\n('b', '1+2+3')\n('c', '1')\n", "('c', '+9')\n"}},
+    {.name = "min",
+     .feeds = {{"word STRING", {BATCH("a3", "b1", "a10", "a2"), BATCH("bx", "b")}}},
+     .batch_count = 2,
+     .build = min_by_letter,
+     .is_set = true,
+     .expected = {"('a', '10')\n('b', '1')\n", "('b', '')\n"}},
+    {.name = "max",
+     .feeds = {{"word STRING", {BATCH("a3", "b1", "a10", "a2"), BATCH("bx", "b")}}},
+     .batch_count = 2,
+     .build = max_by_letter,
+     .is_set = true,
+     .expected = {"('a', '3')\n('b', '1')\n", "('b', 'x')\n"}},
+    {.name = "updateStateByKey",
+     .feeds = {UPDATES},
+     .batch_count = 6,
+     .build = update_sum,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 3)\n('b', 2)\n('c', 1)\n",
+                  "('a', 4)\n('b', 3)\n('c', 1)\n", "('a', 5)\n('b', 3)\n('c', 1)\n",
+                  "('a', 5)\n('b', 3)\n('c', 1)\n"}},
+    {.name = "updateStateByKey with the time",
+     .feeds = {UPDATES},
+     .batch_count = 6,
+     .build = update_time,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1000)\n", "('a', 3000)\n('b', 2000)\n", "('a', 6000)\n('b', 5000)\n('c', 3000)\n",
+                  "('a', 10000)\n('b', 9000)\n('c', 3000)\n", "('a', 15000)\n('b', 9000)\n('c', 3000)\n",
+                  "('a', 15000)\n('b', 9000)\n('c', 3000)\n"}},
+    {.name = "updateStateByKey, the life of a key",
+     .feeds = {{"word STRING", {BATCH("a", "b"), NONE, BATCH("a", "c", "a"), BATCH("c"), NONE, NONE}}},
+     .batch_count = 6,
+     .build = life_cycle,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1)\n('b', 1)\n", "('a', 1)\n('b', 1)\n", "('a', 3)\n('c', 1)\n",
+                  "('a', 3)\n('c', 2)\n", "('c', 2)\n", ""}},
+    {.name = "updateStateByKey without a first batch",
+     .feeds = {{"word STRING", {NONE, NONE, BATCH("a"), NONE}}},
+     .batch_count = 4,
+     .build = update_sum,
+     .is_set = true,
+     .has_state = true,
+     .expected = {NULL, NULL, "('a', 1)\n", "('a', 1)\n"}},
+    {.name = "updateStateByKey that refuses",
+     .feeds = {{"word STRING", {BATCH("b"), BATCH("a", "b"), EMPTY}}},
+     .batch_count = 3,
+     .build = update_refuse,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"", "('a', 1)\n", "('a', 1)\n"}},
+    {.name = "updateStateByKey twice",
+     .feeds = {UPDATES},
+     .batch_count = 4,
+     .build = update_twice,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1)\n", "('a', 3)\n('b', 1)\n", "('a', 6)\n('b', 3)\n('c', 1)\n",
+                  "('a', 10)\n('b', 6)\n('c', 2)\n"}},
+};
+
+TEST(cases_under_all_settings) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        run_hostile(&cases[i]);
+}
+
+/* ---- what is not a table ---- */
+
+static LeatContext *manual_context(void) {
+    LeatContext *ctx = leat_context_create("test", leat_seconds(1));
+    leat_context_set_manual_clock(ctx);
+    return ctx;
+}
+
+static const Feed to_twelve = TO_TWELVE;
+
+static LeatStream *numbers(LeatContext *ctx) {
+    return leat_function_stream(ctx, to_twelve.schema, feed_rows, (void *)&to_twelve);
+}
+
+TEST(a_union_with_a_side_that_has_no_batch_fails) {
+    static const Feed two = {"n BIGINT", {BATCH("1"), BATCH("2")}}, one = {"n BIGINT", {BATCH("1")}};
+    LeatContext *ctx = manual_context();
+    LeatStream *a = leat_function_stream(ctx, "n BIGINT", feed_rows, (void *)&two);
+    LeatStream *b = leat_function_stream(ctx, "n BIGINT", feed_rows, (void *)&one);
+    LeatCollector *collected = leat_collect(leat_union(a, b));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 2000);
+    CHECK(leat_collected_batches(collected) == 1);
+    CHECK_EQ(leat_await_termination(ctx), LEAT_EXIT_CONFIG);
+    CHECK(strstr(leat_error(ctx), "leat_union") != NULL);
+    leat_context_destroy(ctx);
+}
+
+typedef struct Seen {
+    int calls;
+    int64_t times[8], counts[8], sums[8], taken[8], chunk_rows[8];
+    bool is_empty[8];
+    int fail_call; /* this call fails; 0: none */
+} Seen;
+
+static bool add_chunk(const LeatChunk *chunk, void *user) {
+    *(int64_t *)user += chunk->row_count;
+    return true;
+}
+
+static bool look(LeatBatch *batch, void *user) {
+    Seen *seen = user;
+    int i = seen->calls++;
+    seen->times[i] = leat_batch_time_ms(batch);
+    seen->counts[i] = (int64_t)leat_batch_count(batch);
+    seen->is_empty[i] = leat_batch_is_empty(batch);
+    LeatRow first = {0};
+    LeatRows rows = leat_batch_collect(batch);
+    for (LeatRow row; leat_rows_next(&rows, &row);) {
+        if (!first.columns)
+            first = row;
+        seen->sums[i] += leat_row_i64(&row, 0) * leat_row_i64(&first, 0); /* the first stays readable */
+    }
+    rows = leat_batch_take(batch, 2);
+    for (LeatRow row; leat_rows_next(&rows, &row);)
+        seen->taken[i] = seen->taken[i] * 100 + leat_row_i64(&row, 0);
+    leat_batch_for_each_chunk(batch, add_chunk, &seen->chunk_rows[i]);
+    if (seen->calls == seen->fail_call)
+        leat_batch_fail(batch, "the table is gone");
+    return seen->calls != seen->fail_call;
+}
+
+TEST(foreach_rdd_sees_the_batch) {
+    for (int chunk_rows = 1; chunk_rows < 3; chunk_rows++) {
+        Seen seen = {0};
+        LeatContext *ctx = manual_context();
+        number_option(ctx, "test-chunk-rows", chunk_rows);
+        leat_foreach_rdd(filter_even((LeatStream *[]){numbers(ctx)}), look, &seen);
+        CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+        leat_advance(ctx, 3000);
+        CHECK_EQ(seen.calls, 3);
+        CHECK_EQ(seen.times[2], 3000);
+        CHECK_EQ(seen.counts[0], 2);
+        CHECK_EQ(seen.sums[0], 2 * (2 + 4));
+        CHECK_EQ(seen.taken[1], 608);
+        CHECK_EQ(seen.chunk_rows[2], 2);
+        CHECK(!seen.is_empty[0]);
+        leat_context_destroy(ctx);
+    }
+}
+
+TEST(a_failed_output_is_reported_and_later_batches_go_on) {
+    Seen seen = {.fail_call = 1};
+    LeatContext *ctx = manual_context();
+    leat_checkpoint(ctx, check_tmpdir());
+    leat_foreach_rdd(numbers(ctx), look, &seen);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 2000);
+    CHECK_EQ(seen.calls, 2);
+    int code = 0;
+    CHECK(leat_await_termination_or_timeout(ctx, leat_seconds(0), &code));
+    CHECK_EQ(code, LEAT_EXIT_SOFTWARE);
+    CHECK(strstr(leat_error(ctx), "the table is gone") != NULL);
+    CHECK(strstr(leat_error(ctx), "leat_foreach_rdd") == leat_error(ctx));
+    CHECK(leat_context_state(ctx) == LEAT_ACTIVE);
+    leat_context_destroy(ctx);
+
+    /* The batch stayed pending: it comes again, with the same time and rows, and only it. */
+    Seen again = {0};
+    ctx = manual_context();
+    leat_checkpoint(ctx, check_tmpdir());
+    leat_foreach_rdd(numbers(ctx), look, &again);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 3000);
+    CHECK_EQ(again.calls, 2);
+    CHECK_EQ(again.times[0], 1000);
+    CHECK_EQ(again.counts[0], 4);
+    CHECK_EQ(again.times[1], 3000);
+    leat_context_destroy(ctx);
+}
+
+TEST(a_program_ends_by_itself_after_its_batches) {
+    LeatContext *ctx = leat_context_create("test", leat_milliseconds(1));
+    LeatCollector *collected = leat_collect(leat_count(numbers(ctx)));
+    leat_stop_after_batches(ctx, 3);
+    CHECK(leat_context_state(ctx) == LEAT_INITIALIZED);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    CHECK_EQ(leat_await_termination(ctx), LEAT_EXIT_OK);
+    CHECK(leat_context_state(ctx) == LEAT_STOPPED);
+    CHECK(leat_collected_batches(collected) <= 3);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_CONFIG);
+    CHECK_STR(leat_error(ctx), "leat_start: a context that was stopped cannot be started again");
+    leat_context_destroy(ctx);
+}
+
+static bool stop_from_inside(LeatBatch *batch, void *user) {
+    (void)batch;
+    leat_stop(*(LeatContext **)user, (LeatStop){.graceful = false});
+    return true;
+}
+
+TEST(an_output_may_ask_to_stop) {
+    LeatContext *ctx = leat_context_create("test", leat_milliseconds(1));
+    static const Feed one = {"n BIGINT", {BATCH("1")}};
+    LeatStream *in = leat_function_stream(ctx, "n BIGINT", feed_rows, (void *)&one);
+    leat_foreach_rdd(leat_count(in), stop_from_inside, &ctx);
+    leat_stop(ctx, (LeatStop){0});
+    leat_context_destroy(ctx); /* stopped before it began */
+
+    ctx = manual_context();
+    in = leat_function_stream(ctx, "n BIGINT", feed_rows, (void *)&one);
+    leat_foreach_rdd(leat_count(in), stop_from_inside, &ctx);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 5000);
+    CHECK_EQ(leat_await_termination(ctx), LEAT_EXIT_OK);
+    leat_stop(ctx, (LeatStop){.graceful = true}); /* any number of times */
+    CHECK(leat_context_state(ctx) == LEAT_STOPPED);
+    leat_context_destroy(ctx);
+}
+
+TEST(one_context_runs_at_a_time) {
+    LeatContext *first = manual_context(), *second = manual_context();
+    leat_collect(numbers(first));
+    leat_collect(numbers(second));
+    CHECK_EQ(leat_start(first), LEAT_EXIT_OK);
+    CHECK_EQ(leat_start(first), LEAT_EXIT_OK); /* again: only a warning */
+    CHECK_EQ(leat_start(second), LEAT_EXIT_CONFIG);
+    CHECK_STR(leat_error(second), "leat_start: another context is running in this process; only one may");
+    leat_stop(first, (LeatStop){0});
+    LeatContext *third = manual_context();
+    leat_collect(numbers(third));
+    CHECK_EQ(leat_start(third), LEAT_EXIT_OK);
+    leat_context_destroy(first);
+    leat_context_destroy(second);
+    leat_context_destroy(third);
+}
+
+TEST(a_checkpoint_has_one_owner_and_one_program) {
+    LeatContext *ctx = manual_context();
+    leat_checkpoint(ctx, check_tmpdir());
+    leat_collect(update_sum(
+        (LeatStream *[]){leat_map(numbers(ctx), leat_function("t STRING", number_as_text, NULL))}));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 1000);
+    leat_context_destroy(ctx);
+
+    ctx = manual_context();
+    leat_checkpoint(ctx, check_tmpdir());
+    leat_collect(numbers(ctx));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_CONFIG);
+    CHECK(strstr(leat_error(ctx), "update_state_by_key") != NULL); /* names what is missing */
+    leat_context_destroy(ctx);
+}
+
+/* ---- mistakes of the program ---- */
+
+static LeatStream *words_of(LeatContext *ctx) {
+    static const Feed words = WORDS;
+    return leat_function_stream(ctx, words.schema, feed_rows, (void *)&words);
+}
+
+static void bad_schema(LeatContext *ctx) {
+    leat_map(numbers(ctx), leat_function("n BIGIN", plus, NULL));
+}
+static void no_schema(LeatContext *ctx) {
+    leat_map(numbers(ctx), leat_function(NULL, plus, NULL));
+}
+static void array_schema(LeatContext *ctx) {
+    leat_map(numbers(ctx), leat_function("n ARRAY<BIGINT>", plus, NULL));
+}
+static void array_state(LeatContext *ctx) {
+    leat_update_state_by_key(numbers(ctx), leat_update_function("s STRUCT<x: BIGINT>", running_sum, NULL));
+}
+static void null_function(LeatContext *ctx) {
+    leat_map(numbers(ctx), leat_function("n BIGINT", NULL, NULL));
+}
+static void sum_of_text(LeatContext *ctx) {
+    leat_reduce(words_of(ctx), leat_sum());
+}
+static void sum_of_pair(LeatContext *ctx) {
+    leat_reduce(leat_map(words_of(ctx), leat_pair_with_i64(1)), leat_sum());
+}
+static void concat_of_numbers(LeatContext *ctx) {
+    leat_reduce(numbers(ctx), leat_concat(","));
+}
+static void reduce_without_values(LeatContext *ctx) {
+    leat_reduce_by_key(words_of(ctx), leat_sum());
+}
+static void split_of_numbers(LeatContext *ctx) {
+    leat_flat_map(numbers(ctx), leat_split(" "));
+}
+static void split_by_nothing(LeatContext *ctx) {
+    leat_flat_map(words_of(ctx), leat_split(""));
+}
+static void contains_in_numbers(LeatContext *ctx) {
+    leat_filter(numbers(ctx), leat_contains("x"));
+}
+static void filter_by_sum(LeatContext *ctx) {
+    leat_filter(numbers(ctx), leat_sum());
+}
+static void map_by_split(LeatContext *ctx) {
+    leat_map(words_of(ctx), leat_split(" "));
+}
+static void union_of_types(LeatContext *ctx) {
+    leat_union(numbers(ctx), words_of(ctx));
+}
+static void union_of_keys(LeatContext *ctx) {
+    LeatStream *pairs = leat_map(leat_map(words_of(ctx), leat_pair_with_i64(1)), leat_pair_with_i64(1));
+    leat_union(pairs, leat_key(pairs, 1));
+}
+static void too_many_keys(LeatContext *ctx) {
+    leat_key(numbers(ctx), 2);
+}
+static void empty_name(LeatContext *ctx) {
+    leat_name(numbers(ctx), "");
+}
+static void no_host(LeatContext *ctx) {
+    leat_socket_text_stream(ctx, NULL, "9999");
+}
+static void no_directory(LeatContext *ctx) {
+    leat_text_file_stream(ctx, "");
+}
+static void no_batch_function(LeatContext *ctx) {
+    leat_function_stream(ctx, "n BIGINT", NULL, NULL);
+}
+static void no_foreach(LeatContext *ctx) {
+    leat_foreach_rdd(numbers(ctx), NULL, NULL);
+}
+static void negative_print(LeatContext *ctx) {
+    leat_print_n(numbers(ctx), -1);
+}
+static void unknown_option(LeatContext *ctx) {
+    leat_set(ctx, "memroy", "1GiB");
+}
+static void strange_option(LeatContext *ctx) {
+    leat_set(ctx, "colour", "red");
+}
+static void bad_size(LeatContext *ctx) {
+    leat_set(ctx, "memory", "much");
+}
+static void bad_partitions(LeatContext *ctx) {
+    leat_set(ctx, "partitions", "257");
+}
+static void bad_status(LeatContext *ctx) {
+    leat_set(ctx, "status", "yes");
+}
+static void no_workers(LeatContext *ctx) {
+    leat_workers(ctx, 0);
+}
+static void no_batches(LeatContext *ctx) {
+    leat_stop_after_batches(ctx, 0);
+}
+static void nothing(LeatContext *ctx) {
+    numbers(ctx);
+}
+static void state_without_checkpoint(LeatContext *ctx) {
+    leat_collect(leat_update_state_by_key(leat_map(words_of(ctx), leat_pair_with_i64(1)),
+                                          leat_update_function("n BIGINT", running_sum, NULL)));
+}
+static void first_of_two(LeatContext *ctx) {
+    leat_key(numbers(ctx), 0);
+    leat_key(numbers(ctx), 7);
+}
+
+TEST(mistakes_are_named_with_the_call) {
+    static const struct {
+        void (*build)(LeatContext *ctx);
+        const char *message; /* the text begins with it */
+    } mistakes[] = {
+        {bad_schema, "leat_map: schema \"n BIGIN\": at byte 2"},
+        {no_schema, "leat_map: no schema was given"},
+        {array_schema,
+         "leat_map: schema \"n ARRAY<BIGINT>\": functions cannot give ARRAY or STRUCT columns ('n')"},
+        {array_state,
+         "leat_update_state_by_key: schema \"s STRUCT<x: BIGINT>\": functions cannot give ARRAY or STRUCT"},
+        {null_function, "leat_map: leat_function() was given NULL"},
+        {sum_of_text,
+         "leat_reduce: leat_sum() takes BIGINT and DOUBLE values, 'word' is none in (word STRING)"},
+        {sum_of_pair,
+         "leat_reduce: leat_sum() takes BIGINT and DOUBLE values, 'word' is none in (word STRING, n BIGINT) "
+         "(all columns are values here)"},
+        {concat_of_numbers, "leat_reduce: leat_concat() takes STRING values, 'n' is none in (n BIGINT)"},
+        {reduce_without_values, "leat_reduce_by_key: there is no value behind the key in (word STRING)"},
+        {split_of_numbers,
+         "leat_flat_map: leat_split() splits a stream of one STRING column, this is (n BIGINT)"},
+        {split_by_nothing, "leat_flat_map: leat_split() was given an empty separator"},
+        {contains_in_numbers,
+         "leat_filter: leat_contains() looks at the first STRING column, there is none in (n BIGINT)"},
+        {filter_by_sum,
+         "leat_filter: leat_sum() has no meaning here; it takes leat_predicate() or leat_contains()"},
+        {map_by_split,
+         "leat_map: leat_split() has no meaning here; it takes leat_function(), leat_chunk_function() or "
+         "leat_pair_with_i64()"},
+        {union_of_types, "leat_union: the streams have different types: (n BIGINT) and (word STRING)"},
+        {union_of_keys, "leat_union: the streams have different keys: 2 and 1 columns"},
+        {too_many_keys, "leat_key: 2 key columns of a stream with 1: (n BIGINT)"},
+        {empty_name, "leat_name: the name is empty"},
+        {no_host, "leat_socket_text_stream: the host is missing"},
+        {no_directory, "leat_text_file_stream: the directory is missing"},
+        {no_batch_function, "leat_function_stream: the function is NULL"},
+        {no_foreach, "leat_foreach_rdd: the function is NULL"},
+        {negative_print, "leat_print_n: -1 rows; 0 or more can be shown"},
+        {unknown_option, "leat_set: there is no option 'memroy'; did you mean 'memory'?"},
+        {strange_option, "leat_set: there is no option 'colour'"},
+        {bad_size, "leat_set: option 'memory': 'much' is not a size such as 512MiB"},
+        {bad_partitions, "leat_set: option 'partitions': '257' is not a number from 1 to 256"},
+        {bad_status, "leat_set: option 'status': 'yes' is not true or false"},
+        {no_workers, "leat_workers: 0 workers; at least 1 is needed"},
+        {no_batches, "leat_stop_after_batches: 0 batches; at least 1 is needed"},
+        {nothing, "leat_start: no output was registered, so there is nothing to execute"},
+        {state_without_checkpoint, "leat_update_state_by_key: no checkpoint directory was set"},
+        {first_of_two, "leat_key: 0 key columns"},
+    };
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        LeatContext *ctx = manual_context();
+        mistakes[i].build(ctx);
+        if (mistakes[i].build != nothing && mistakes[i].build != state_without_checkpoint)
+            leat_collect(numbers(ctx));
+        CHECK_EQ(leat_start(ctx), LEAT_EXIT_CONFIG);
+        if (strncmp(leat_error(ctx), mistakes[i].message, strlen(mistakes[i].message)) != 0)
+            CHECK_STR(leat_error(ctx), mistakes[i].message);
+        CHECK(leat_context_state(ctx) == LEAT_STOPPED);
+        leat_context_destroy(ctx);
+    }
+}
+
+TEST(null_streams_are_accepted_silently) {
+    LeatContext *ctx = manual_context();
+    LeatStream *none = leat_key(numbers(ctx), 9);
+    CHECK(none == NULL);
+    none =
+        leat_union(leat_flat_map(leat_map(none, leat_pair_with_i64(1)), leat_split(" ")), leat_count(none));
+    none = leat_reduce_by_key(leat_reduce(leat_filter(none, leat_contains("")), leat_sum()), leat_sum());
+    none = leat_update_state_by_key(leat_name(leat_key(none, 1), "x"),
+                                    leat_update_function("n BIGINT", refuse, NULL));
+    leat_print(none);
+    leat_pprint_n(none, 3);
+    leat_foreach_rdd(none, look, NULL);
+    LeatCollector *collected = leat_collect(none);
+    CHECK(leat_collected_batches(collected) == 0);
+    CHECK(leat_collected_text(collected, 0) == NULL);
+    CHECK_STR(leat_error(ctx), "leat_key: 9 key columns of a stream with 1: (n BIGINT)");
+    leat_context_destroy(ctx);
+    leat_context_destroy(NULL);
+}
+
+TEST(nothing_is_added_after_the_start) {
+    LeatContext *ctx = manual_context();
+    LeatStream *in = numbers(ctx);
+    leat_collect(in);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    CHECK(leat_map(in, leat_pair_with_i64(1)) == NULL);
+    CHECK_STR(leat_error(ctx),
+              "leat_map: adding inputs, operations or outputs after the start is not supported");
+    leat_context_destroy(ctx);
+
+    ctx = manual_context();
+    in = numbers(ctx);
+    leat_stop(ctx, (LeatStop){0});
+    leat_print(in);
+    CHECK_STR(leat_error(ctx),
+              "leat_print: adding inputs, operations or outputs after the stop is not supported");
+    leat_context_destroy(ctx);
+}
+
+static LeatContext *build_wordcount(void *user) {
+    LeatContext *ctx = manual_context();
+    LeatStream *words = words_of(ctx);
+    *(LeatCollector **)user = leat_collect(update_sum(&words));
+    return ctx;
+}
+
+TEST(get_or_create_goes_on_where_it_was) {
+    for (int batch = 1; batch <= 2; batch++) {
+        LeatCollector *collected = NULL;
+        LeatContext *ctx = leat_get_or_create(check_tmpdir(), build_wordcount, &collected);
+        CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+        leat_advance(ctx, batch * 1000);
+        REQUIRE(leat_collected_batches(collected) == 1);
+        char *text = normal_form(leat_collected_text(collected, 0), true);
+        CHECK_STR(text, batch == 1 ? "('a', 2)\n('b', 1)\n" : "('', 2)\n('a', 2)\n('b', 1)\n");
+        free(text);
+        leat_context_destroy(ctx);
+    }
+}
+
+TEST_MAIN()
