@@ -172,7 +172,9 @@ TEST(times_are_compared_in_whole_milliseconds) {
 TEST(a_file_that_is_touched_comes_again_when_it_is_forgotten) {
     Bench bench = {0};
     open_source(&bench, (FileSourceOptions){.remember_ms = 3000});
-    make_file("a", "a\n", START_MS + 500);
+    make_file("b", "b\n", START_MS + 100);
+    CHECK_BATCH(START_MS + 500, "b "); /* forgotten before a */
+    make_file("a", "a\n", START_MS + 600);
     CHECK_BATCH(START_MS + 1000, "a ");
     touch("a", START_MS + 1500);
     CHECK_BATCH(START_MS + 2000, "");
