@@ -298,6 +298,36 @@ TEST(the_wait_does_not_end_before_the_sync) {
     env_faulty_destroy(env);
 }
 
+/* Recovery takes any block of a segment as a promise that the segments before it are durable. */
+TEST(a_segment_is_synced_before_the_next_is_begun) {
+    Error err = {0};
+    Text trace = {0};
+    Env *env = env_faulty_create(env_real(), NULL);
+    BlockLog *log;
+    BlockRef ref = {0};
+    REQUIRE(CHECK_OK(open_log(env, check_tmpdir(), false, &log, &err), err));
+    env_faulty_trace(env, &trace);
+    for (uint64_t i = 1; ref.segment_id < 3; i++) /* nobody asks for a sync */
+        CHECK_OK(submit(log, 0, i, &ref, &err), err);
+    block_log_close(log);
+    env_faulty_trace(env, NULL);
+    Str rest = text_str(&trace), line, number, kind;
+    bool is_synced = true;
+    size_t opened = 0;
+    while (leat_str_next_line(&rest, &line)) {
+        if (!leat_str_split(&line, ' ', &number) || !leat_str_split(&line, ' ', &kind))
+            continue;
+        if (leat_str_equal(kind, STR("open"))) {
+            CHECK(is_synced);
+            opened++;
+        }
+        is_synced = leat_str_equal(kind, STR("sync")) || (is_synced && !leat_str_equal(kind, STR("write")));
+    }
+    CHECK_EQ(opened, 3);
+    env_faulty_destroy(env);
+    text_deinit(&trace);
+}
+
 TEST(after_a_failure_every_call_fails_with_the_first_error) {
     const char *const plans[] = {"sync@1=EIO", "write@2=ENOSPC", "open@1=EACCES"};
     for (size_t i = 0; i < ARRAY_COUNT(plans); i++) {
