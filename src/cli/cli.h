@@ -17,7 +17,7 @@ typedef struct Verb {
     int (*run)(const struct Verb *verb, int argc, char **argv);
 } Verb;
 
-extern const Verb verb_help, verb_version, verb_demo;
+extern const Verb verb_help, verb_version, verb_demo, verb_checkpoint, verb_state;
 
 /* All verbs, ended by NULL. */
 extern const Verb *const verbs[];

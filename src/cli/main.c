@@ -4,7 +4,7 @@
 #include "base/suggest.h"
 #include "dstream/context.h"
 
-const Verb *const verbs[] = {&verb_demo, &verb_help, &verb_version, NULL};
+const Verb *const verbs[] = {&verb_demo, &verb_checkpoint, &verb_state, &verb_help, &verb_version, NULL};
 
 const Verb *verb_find(Str name) {
     for (const Verb *const *verb = verbs; *verb; verb++) {

@@ -466,7 +466,7 @@ static void file_destroy(Source *base) {
     free(source);
 }
 
-static const SourceClass file_class = {.kind = "file",
+const SourceClass file_source_class = {.kind = "file",
                                        .open = file_open,
                                        .restore = file_restore,
                                        .replay = file_replay,
@@ -485,7 +485,7 @@ Source *file_source_create(FileSourceOptions options) {
     FileSource *source = xcalloc(1, sizeof *source);
     Text description = {0};
     text_appendf(&description, "files in %s", options.directory);
-    *source = (FileSource){.base = {.class = &file_class, .description = description.data},
+    *source = (FileSource){.base = {.class = &file_source_class, .description = description.data},
                            .options = options,
                            .directory = xstrdup(str_from(options.directory))};
     source->options.directory = NULL;

@@ -36,4 +36,6 @@ typedef struct FileSourceOptions {
 /* Never NULL; the caller owns it: class->destroy. */
 Source *file_source_create(FileSourceOptions options);
 
+extern const SourceClass file_source_class;
+
 #endif

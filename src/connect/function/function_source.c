@@ -242,7 +242,7 @@ static void function_destroy(Source *base) {
     free(base);
 }
 
-static const SourceClass function_class = {.kind = "function",
+const SourceClass function_source_class = {.kind = "function",
                                            .open = function_open,
                                            .restore = function_restore,
                                            .replay = function_replay,
@@ -259,10 +259,10 @@ static const SourceClass function_class = {.kind = "function",
 
 Source *function_source_create(const Schema *schema, LeatBatchFunction function, void *user) {
     FunctionSource *source = xcalloc(1, sizeof *source);
-    *source =
-        (FunctionSource){.base = {.class = &function_class, .description = xstrdup(STR("function stream"))},
-                         .schema = schema,
-                         .function = function,
-                         .user = user};
+    *source = (FunctionSource){
+        .base = {.class = &function_source_class, .description = xstrdup(STR("function stream"))},
+        .schema = schema,
+        .function = function,
+        .user = user};
     return &source->base;
 }

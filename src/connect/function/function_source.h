@@ -13,4 +13,6 @@
  * open. Never NULL; the caller owns it: class->destroy. */
 Source *function_source_create(const Schema *schema, LeatBatchFunction function, void *user);
 
+extern const SourceClass function_source_class;
+
 #endif

@@ -272,7 +272,7 @@ static void socket_destroy(Source *base) {
     free(source);
 }
 
-static const SourceClass socket_class = {.kind = "socket",
+const SourceClass socket_source_class = {.kind = "socket",
                                          .open = socket_open,
                                          .restore = socket_restore,
                                          .replay = socket_replay,
@@ -292,7 +292,7 @@ Source *socket_source_create(const char *host, const char *port) {
     SocketSource *source = xcalloc(1, sizeof *source);
     Text description = {0};
     text_appendf(&description, "socket %s:%s", host, port);
-    *source = (SocketSource){.base = {.class = &socket_class, .description = description.data},
+    *source = (SocketSource){.base = {.class = &socket_source_class, .description = description.data},
                              .host = xstrdup(str_from(host)),
                              .port = xstrdup(str_from(port))};
     return &source->base;

@@ -15,4 +15,6 @@
 /* Both are copied. Never NULL; the caller owns it: class->destroy. */
 Source *socket_source_create(const char *host, const char *port);
 
+extern const SourceClass socket_source_class;
+
 #endif
