@@ -19,9 +19,21 @@ expect() {
 
 mkdir "$directory/in" "$directory/other"
 echo "a word, a word" >"$directory/other/x"
-(sleep 0.3; echo "to be or not to be" >"$directory/new"; mv "$directory/new" "$directory/in/text") &
-build/debug/examples/file_wordcount "$directory/in" "$directory/checkpoint" --interval 200 --batches 8 >/dev/null
-wait
+build/debug/examples/file_wordcount "$directory/in" "$directory/checkpoint" --interval 20 >/dev/null &
+program=$!
+await() { # until the command succeeds; a minute is for a machine that is very busy
+    for try in $(seq 1200); do
+        "$@" >/dev/null 2>&1 && return
+        sleep 0.05
+    done
+}
+has_counted() { $leat state dump "$directory/checkpoint" | grep -q "'be'"; }
+await [ -e "$directory/checkpoint/checkpoint" ] # only files that come after the start count
+echo "to be or not to be" >"$directory/new"
+mv "$directory/new" "$directory/in/text"
+await has_counted
+kill -9 $program
+wait $program 2>/dev/null
 
 expect "state as JSON" 0 '^\{"operator":"update_state_by_key#0","key":"be","value":2\}$' $leat state dump "$directory/checkpoint" --format json
 expect "state as text" 0 "^update_state_by_key#0  'not'  1$" $leat state dump "$directory/checkpoint"
