@@ -73,7 +73,7 @@ CHECKED static Status read_text(Scan *scan, ScanWorker *worker, Split *split, ui
         TRY(text_reader_create(scan->text, scan->schema, scan->budget, &worker->reader, err));
     bool as_lines = out->edge_count == 1 && out->edges[0].to->class->push_lines && !scan->text.has_separator;
     uint64_t lines_before = text_reader_line_count(worker->reader), sequence = 0;
-    LineRun run = {.split = task + (as_lines ? *out->edges[0].split_begin : 0)};
+    LineRun run = {.split = task}; /* no union lies before an operator that takes lines */
     for (TextPiece piece = {0};;) {
         TRY(split->class->next_piece(split, &piece, err));
         if (!piece.buffer)
