@@ -52,6 +52,7 @@ enum {
     FIRST_SEGMENT_SIZE_MAX =
         256 << 10, /* the one that is made while somebody waits for the program to start */
     ZEROS_SIZE = 64 << 10,
+    READ_SIZE = 256 << 10,
     PAYLOAD_SIZE_MAX = 1 << 30,
 };
 /* A larger file was not written here; it is refused before it is read. */
@@ -190,12 +191,53 @@ static uint64_t frame_size(const Frame *frame) {
     return FRAME_HEADER_SIZE + padded(frame->payload.size);
 }
 
-/* The whole file of a segment. Segments are small, or as large as one frame that did not fit. */
-static Status segment_load(const BatchLog *log, const Segment *segment, Text *bytes, Error *err) {
+/* The whole file of a segment: small, or as large as one frame that did not fit. */
+typedef struct SegmentBytes {
+    char *data; /* free() it */
+    size_t size;
+    uint64_t dirty_end; /* of what is not zero */
+} SegmentBytes;
+
+static Str bytes_str(const SegmentBytes *bytes) {
+    return str_slice(bytes->data, bytes->size);
+}
+
+/* The zeros of a prepared segment cost a read but no memory: they are not copied into pages that are zero. */
+static Status segment_read(const BatchLog *log, EnvFile *file, SegmentBytes *bytes, Error *err) {
+    EnvFileInfo info;
+    TRY(env_file_info(log->env, file, &info, err));
+    if (info.size_bytes > SEGMENT_FILE_SIZE_MAX)
+        return error_set(err, STATUS_CORRUPT, "%s: larger than any segment of the log",
+                         env_file_path(log->env, file));
+    bytes->data = xcalloc(1, info.size_bytes + 1);
+    char *piece = xmalloc(READ_SIZE);
+    Status st = STATUS_OK;
+    size_t read_bytes = READ_SIZE;
+    while (st == STATUS_OK && read_bytes == READ_SIZE && bytes->size < info.size_bytes) {
+        uint64_t left = info.size_bytes - bytes->size;
+        size_t wanted = left < READ_SIZE ? (size_t)left : READ_SIZE;
+        st = env_file_read(log->env, file, bytes->size, piece, wanted, &read_bytes, err);
+        if (st != STATUS_OK)
+            break;
+        uint64_t dirty = nonzero_end(piece, read_bytes);
+        if (dirty) {
+            memcpy(bytes->data + bytes->size, piece, dirty);
+            bytes->dirty_end = bytes->size + dirty;
+        }
+        bytes->size += read_bytes;
+    }
+    free(piece);
+    return st;
+}
+
+static Status segment_load(const BatchLog *log, const Segment *segment, SegmentBytes *bytes, Error *err) {
+    EnvFile *file = NULL;
     char *path = numbered_file_path(log->directory, family, segment->id);
-    Status st = env_read_file(log->env, path, SEGMENT_FILE_SIZE_MAX, bytes, err);
-    if (st == STATUS_INVALID)
-        st = error_set(err, STATUS_CORRUPT, "%s: larger than any segment of the log", path);
+    *bytes = (SegmentBytes){0};
+    Status st = env_file_open(log->env, path, ENV_READ, &file, err);
+    if (st == STATUS_OK)
+        st = segment_read(log, file, bytes, err);
+    env_file_close(log->env, file);
     free(path);
     return st;
 }
@@ -352,13 +394,13 @@ done:
 static Status make_tail_durable(BatchLog *log, uint64_t vouched, Error *err) {
     Status st = STATUS_OK;
     Segment *segment = &log->segments[log->current];
-    Text bytes = {0};
+    SegmentBytes bytes;
     TRY_GOTO(done, segment_load(log, segment, &bytes, err));
     uint64_t begin = SEGMENT_HEADER_SIZE;
     Frame frame;
     const char *reason;
     while (begin < segment->end && begin < bytes.size) {
-        if (frame_read(text_str(&bytes), begin, segment, &frame, &reason) != FRAME_GOOD ||
+        if (frame_read(bytes_str(&bytes), begin, segment, &frame, &reason) != FRAME_GOOD ||
             frame.sequence > vouched)
             break;
         begin += frame_size(&frame);
@@ -374,7 +416,7 @@ static Status make_tail_durable(BatchLog *log, uint64_t vouched, Error *err) {
     TRY_GOTO(done, env_file_sync(log->env, log->file, err));
     log->durable_upto = log->last_sequence;
 done:
-    text_deinit(&bytes);
+    free(bytes.data);
     return st;
 }
 
@@ -389,7 +431,7 @@ static Status remove_last_segment(BatchLog *log, Error *err) {
 
 static Status load_segments(BatchLog *log, Recovery *r, Error *err) {
     Status st = STATUS_OK;
-    Text bytes = {0};
+    SegmentBytes bytes = {0};
     for (size_t i = 0; i < log->segment_count; i++) {
         Segment *segment = &log->segments[i];
         if (i > 0 && segment->id != segment[-1].id + 1) { /* L4 */
@@ -398,21 +440,21 @@ static Status load_segments(BatchLog *log, Recovery *r, Error *err) {
             free(path);
             goto done;
         }
-        text_reset(&bytes);
+        free(bytes.data);
         TRY_GOTO(done, segment_load(log, segment, &bytes, err));
-        TRY_GOTO(done, segment_header_check(log, segment, text_str(&bytes), err));
+        TRY_GOTO(done, segment_header_check(log, segment, bytes_str(&bytes), err));
         segment->capacity_bytes = bytes.size & ~(uint64_t)(FRAME_ALIGNMENT - 1);
         segment->end = SEGMENT_HEADER_SIZE;
-        segment->dirty_end = nonzero_end(bytes.data, bytes.size);
+        segment->dirty_end = bytes.dirty_end;
         if (!r->is_damaged)
-            recovery_walk(r, segment, i, text_str(&bytes));
+            recovery_walk(r, segment, i, bytes_str(&bytes));
         if (r->is_damaged)
-            recovery_search(r, segment, text_str(&bytes));
+            recovery_search(r, segment, bytes_str(&bytes));
         if (segment->first_sequence)
             log->current = i;
     }
 done:
-    text_deinit(&bytes);
+    free(bytes.data);
     return st;
 }
 
@@ -703,16 +745,13 @@ Status batch_log_cut_before(BatchLog *log, uint64_t sequence, Error *err) {
 
 /* ---- asking ---- */
 
-static Status read_segment(BatchLog *log, const Segment *segment, Text *bytes,
-                           Status (*visit)(void *self, const Frame *frame, Error *err), void *self,
-                           Error *err) {
-    text_reset(bytes);
-    TRY(segment_load(log, segment, bytes, err));
+static Status visit_segment(const BatchLog *log, const Segment *segment, Str bytes,
+                            Status (*visit)(void *self, const Frame *frame, Error *err), void *self,
+                            Error *err) {
     for (uint64_t offset = SEGMENT_HEADER_SIZE; offset < segment->end;) {
         Frame frame;
         const char *reason = "the frame is gone";
-        if (offset >= bytes->size ||
-            frame_read(text_str(bytes), offset, segment, &frame, &reason) != FRAME_GOOD) {
+        if (offset >= bytes.size || frame_read(bytes, offset, segment, &frame, &reason) != FRAME_GOOD) {
             char *path = numbered_file_path(log->directory, family, segment->id);
             Status st =
                 error_set(err, STATUS_CORRUPT, "%s: damaged at byte %" PRIu64 " since it was opened: %s",
@@ -730,11 +769,16 @@ Status batch_log_read(BatchLog *log, Status (*visit)(void *self, const Frame *fr
                       Error *err) {
     TRY_NOT_POISONED(log, err);
     Status st = STATUS_OK;
-    Text bytes = {0};
-    for (size_t i = 0; i < log->segment_count; i++)
-        TRY_GOTO(done, read_segment(log, &log->segments[i], &bytes, visit, self, err));
-done:
-    text_deinit(&bytes);
+    for (size_t i = 0; i < log->segment_count && st == STATUS_OK; i++) {
+        const Segment *segment = &log->segments[i];
+        if (segment->end == SEGMENT_HEADER_SIZE) /* prepared */
+            continue;
+        SegmentBytes bytes;
+        st = segment_load(log, segment, &bytes, err);
+        if (st == STATUS_OK)
+            st = visit_segment(log, segment, bytes_str(&bytes), visit, self, err);
+        free(bytes.data);
+    }
     return st;
 }
 
