@@ -12,6 +12,8 @@
 #include "base/memory.h"
 #include "env/env_faulty.h"
 #include "check.h"
+#include "stream/batch_log.h"
+#include "stream/frames.h"
 #include "sweep.h"
 
 #include <stdlib.h>
@@ -25,6 +27,7 @@ typedef struct ScriptSource {
     uint32_t batch_count;
     const SourceServices *services;
     int64_t last_planned_ms, last_done_ms;
+    bool submits_blocks; /* each plan of a batch with lines hands a block to the block log, too */
 } ScriptSource;
 
 typedef struct ScriptSplit {
@@ -95,6 +98,17 @@ CHECKED static Status script_start(Source *source, Error *err) {
     return STATUS_OK;
 }
 
+CHECKED static Status submit_block(ScriptSource *self, uint64_t number, Error *err) {
+    Buffer *buffer = NULL;
+    BlockRef ref;
+    TRY(buffer_create(4096, self->services->budget, "script", &buffer, err));
+    memset(buffer->data, 'x', 4096);
+    buffer->size = BLOCK_HEADER_SIZE + 100;
+    Status st = block_log_submit(self->services->block_log, 1, number, 0, buffer, &ref, err);
+    buffer_release(buffer);
+    return st;
+}
+
 CHECKED static Status script_plan(Source *source, int64_t batch_time_ms, Text *plan, bool *has_batch,
                                   Error *err) {
     (void)err;
@@ -106,7 +120,7 @@ CHECKED static Status script_plan(Source *source, int64_t batch_time_ms, Text *p
     *has_batch = lines != NULL;
     if (lines)
         text_append(plan, str_from(lines));
-    return STATUS_OK;
+    return self->submits_blocks && lines && *lines ? submit_block(self, index + 1, err) : STATUS_OK;
 }
 
 CHECKED static Status script_read(Source *source, int64_t batch_time_ms, Str plan, SplitList *splits,
@@ -210,7 +224,9 @@ typedef struct Job {
     const char *const *batches;
     uint32_t batch_count;
     ScriptSource source;
-    FileOutput output;
+    FileOutput output, second_output;
+    char second_output_path[600]; /* "": there is one output */
+    bool submits_blocks;
     Plan *plan;
     Driver *driver;
     bool is_stateless;
@@ -225,7 +241,8 @@ CHECKED static Status job_open(Job *job, Env *env, Error *err) {
     job->source = (ScriptSource){.source = {.class = &script_class, .description = (char *)"script"},
                                  .batches = job->batches,
                                  .batch_count = job->batch_count};
-    job->output.output.class = &file_output_class;
+    job->source.submits_blocks = job->submits_blocks;
+    job->output.output.class = job->second_output.output.class = &file_output_class;
     job->output.path = job->output_path;
     Schema *text, *pairs;
     TRY(schema_parse(plan->arena, STR("value STRING"), 0, &text, err));
@@ -247,6 +264,11 @@ CHECKED static Status job_open(Job *job, Env *env, Error *err) {
         counts->state_schema = schema_slice(plan->arena, pairs, 1, 2, 0);
     PlanNode *output = plan_add(plan, PLAN_OUTPUT, "leat_file", &counts, 1);
     output->schema = pairs, output->output = &job->output;
+    if (job->second_output_path[0]) {
+        job->second_output.path = job->second_output_path;
+        output = plan_add(plan, PLAN_OUTPUT, "leat_file", &counts, 1);
+        output->schema = pairs, output->output = &job->second_output;
+    }
     TRY(plan_finish(plan, err));
     return driver_create(plan,
                          (DriverOptions){.env = env,
@@ -299,12 +321,16 @@ static void empty_job(void *user) {
     CHECK_EQ(system(command), 0);
 }
 
-static void read_output(const Job *job, Text *out) {
+static void read_file(const char *path, Text *out) {
     Error err = {0};
     text_reset(out);
-    if (env_read_file(env_real(), job->output_path, 1 << 20, out, &err) == STATUS_NOT_FOUND)
+    if (env_read_file(env_real(), path, 1 << 20, out, &err) == STATUS_NOT_FOUND)
         return;
     CHECK_STR(err.message, "");
+}
+
+static void read_output(const Job *job, Text *out) {
+    read_file(job->output_path, out);
 }
 
 /* True when every line of `text` is one of `wanted`, all lines of `wanted` are there, and their first
@@ -442,6 +468,24 @@ TEST(a_failed_output_stays_pending_and_is_given_again_with_the_rows_of_its_time)
     text_deinit(&out);
 }
 
+TEST(an_output_that_has_landed_is_not_given_the_batch_again) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    undisturbed(&job, 4000, &wanted);
+    empty_job(&job);
+    snprintf(job.second_output_path, sizeof job.second_output_path, "%s/second", job.directory);
+    job.output.fails_at_ms = 2000; /* of the first */
+    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err), STATUS_UNAVAILABLE);
+    job.output.fails_at_ms = 0;
+    CHECK_OK(job_run_until(&job, env_real(), 4000, &err), err);
+    read_file(job.second_output_path, &out);
+    CHECK_STR(out.data, wanted.data); /* each batch once, in order */
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
 TEST(a_batch_that_cannot_be_read_stops_the_driver_and_is_kept) {
     static const char *const batches[] = {"a\n", "fail\n", "b\n"};
     Job job;
@@ -545,6 +589,53 @@ TEST(no_output_before_the_sync_of_its_batch) {
     CHECK_EQ(syncs_at_output[3] - syncs_at_output[2], 1); /* the COMMIT of the third */
     CHECK_EQ(syncs_at_output[5] - syncs_at_output[3], 0);
     text_deinit(&trace);
+}
+
+/* D9: what a PLAN names must be there when it is. */
+TEST(no_plan_before_the_sync_of_the_blocks_it_names) {
+    Job job;
+    Text trace = {0};
+    job_init(&job, three_batches, 3);
+    empty_job(&job);
+    job.submits_blocks = true;
+    trace_run(&job, 4000, &trace);
+    uint32_t block_syncs = 0, block_syncs_at_plan = 0, outputs = 0;
+    Str rest = text_str(&trace), line;
+    while (leat_str_next_line(&rest, &line)) {
+        if (line_has(line, " sync ", "block-"))
+            block_syncs++;
+        if (line_has(line, " write ", "batch-0"))
+            block_syncs_at_plan =
+                block_syncs; /* the last such write before an output is its PLAN and DELTA */
+        if (line_has(line, " write ", job.output_path) && outputs < 3)
+            CHECK(block_syncs_at_plan >= ++outputs);
+    }
+    CHECK_EQ(outputs, 3);
+    text_deinit(&trace);
+}
+
+CHECKED static Status check_epoch(void *self, const Frame *frame, Error *err) {
+    (void)err;
+    uint32_t *epoch = self;
+    *epoch += frame->kind == FRAME_OPEN;
+    CHECK_EQ(frame->epoch, *epoch);
+    return STATUS_OK;
+}
+
+TEST(every_start_begins_an_epoch) {
+    Job job;
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    empty_job(&job);
+    for (int64_t until_ms = 1000; until_ms <= 3000; until_ms += 1000)
+        CHECK_OK(job_run_until(&job, env_real(), until_ms, &err), err);
+    BatchLog *log = NULL;
+    uint32_t epoch = 0;
+    BatchLogOptions options = {.env = env_real(), .directory = job.checkpoint, .read_only = true};
+    REQUIRE(CHECK_OK(batch_log_open(options, &log, NULL, &err), err));
+    CHECK_OK(batch_log_read(log, check_epoch, &epoch, &err), err);
+    CHECK_EQ(epoch, 3);
+    batch_log_close(log);
 }
 
 /* ---- sweeps ---- */
