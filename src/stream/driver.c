@@ -568,6 +568,8 @@ CHECKED static Status log_batch(Driver *driver, uint64_t batch_id, Error *err) {
     bool must_sync = is_changed || has_input(driver);
     if (must_sync || driver->owes_sync)
         TRY(sync_logs(driver, err));
+    else /* D4; but a batch that an output has seen must not be planned anew, with other rows */
+        TRY(batch_log_flush(driver->log, err));
     driver->owes_sync = must_sync;
     return STATUS_OK;
 }

@@ -567,11 +567,13 @@ TEST(no_output_before_the_sync_of_its_batch) {
     job.is_stateless = true; /* batches behind the script change nothing then */
     trace_run(&job, 6000, &trace);
     bool has_unsynced_write = false;
-    uint32_t outputs = 0, syncs_at_output[8] = {0}, syncs = 0;
+    uint32_t outputs = 0, syncs_at_output[8] = {0}, syncs = 0, writes = 0;
     Str rest = text_str(&trace), line;
     while (leat_str_next_line(&rest, &line)) {
-        if (line_has(line, "write", "batch-"))
+        if (line_has(line, "write", "batch-0")) {
             has_unsynced_write = true;
+            writes++;
+        }
         if (line_has(line, "sync", "batch-")) {
             has_unsynced_write = false;
             syncs++;
@@ -579,6 +581,8 @@ TEST(no_output_before_the_sync_of_its_batch) {
         if (line_has(line, "write", job.output_path) && outputs < ARRAY_COUNT(syncs_at_output)) {
             if (outputs < 3)
                 CHECK(!has_unsynced_write);
+            CHECK(writes >= 2); /* of the COMMIT of the batch before, or of OPEN, and of this one's PLAN */
+            writes = 0;
             syncs_at_output[outputs++] = syncs;
         }
     }
