@@ -14,9 +14,9 @@
 extern "C" {
 #endif
 
-LEAT_API int64_t  leat_batch_time_ms(const LeatBatch *batch); /* since 1970-01-01 UTC */
-LEAT_API uint64_t leat_batch_count(const LeatBatch *batch);   /* rows */
-LEAT_API bool     leat_batch_is_empty(const LeatBatch *batch);
+LEAT_API int64_t leat_batch_time_ms(const LeatBatch *batch); /* since 1970-01-01 UTC */
+LEAT_API uint64_t leat_batch_count(const LeatBatch *batch);  /* rows */
+LEAT_API bool leat_batch_is_empty(const LeatBatch *batch);
 LEAT_API uint32_t leat_batch_partition_count(const LeatBatch *batch);
 LEAT_API uint32_t leat_batch_column_count(const LeatBatch *batch);
 
@@ -25,15 +25,16 @@ LEAT_API uint32_t leat_batch_column_count(const LeatBatch *batch);
  * Rows stay readable until the output returns. */
 typedef struct LeatRows {
     LeatBatch *batch;
-    uint32_t   partition, chunk, row; /* where it stands */
-    uint64_t   left;
+    uint32_t partition, chunk, row; /* where it stands */
+    uint64_t left;
 } LeatRows;
-LEAT_API LeatRows leat_batch_collect(LeatBatch *batch);             /* every row */
+LEAT_API LeatRows leat_batch_collect(LeatBatch *batch);              /* every row */
 LEAT_API LeatRows leat_batch_take(LeatBatch *batch, uint64_t count); /* the first `count` */
-LEAT_API bool     leat_rows_next(LeatRows *rows, LeatRow *row);
+LEAT_API bool leat_rows_next(LeatRows *rows, LeatRow *row);
 
 /* Calls `function` with each chunk in order; false ends the walk and is returned. */
-LEAT_API bool leat_batch_for_each_chunk(LeatBatch *batch, bool (*function)(const LeatChunk *chunk, void *user), void *user);
+LEAT_API bool leat_batch_for_each_chunk(LeatBatch *batch,
+                                        bool (*function)(const LeatChunk *chunk, void *user), void *user);
 
 /* Reports why an output failed; the output then returns false. */
 LEAT_API void leat_batch_fail(LeatBatch *batch, const char *message);

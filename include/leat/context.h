@@ -19,15 +19,21 @@ extern "C" {
 #endif
 
 typedef struct LeatContext LeatContext;
-typedef struct LeatStream  LeatStream;
+typedef struct LeatStream LeatStream;
 
 typedef struct LeatDuration {
     int64_t ms;
 } LeatDuration;
 
-static inline LeatDuration leat_milliseconds(int64_t n) { return (LeatDuration){n}; }
-static inline LeatDuration leat_seconds(int64_t n) { return (LeatDuration){n * 1000}; }
-static inline LeatDuration leat_minutes(int64_t n) { return (LeatDuration){n * 60000}; }
+static inline LeatDuration leat_milliseconds(int64_t n) {
+    return (LeatDuration){n};
+}
+static inline LeatDuration leat_seconds(int64_t n) {
+    return (LeatDuration){n * 1000};
+}
+static inline LeatDuration leat_minutes(int64_t n) {
+    return (LeatDuration){n * 60000};
+}
 
 /* What a program ends with (sysexits.h). */
 enum {
@@ -38,10 +44,10 @@ enum {
     LEAT_EXIT_SOFTWARE = 70,    /* an output or a function failed */
     LEAT_EXIT_OS = 71,          /* no memory, no threads */
     LEAT_EXIT_CANNOT_CREATE = 73,
-    LEAT_EXIT_IO = 74,       /* the disk refused */
-    LEAT_EXIT_TEMPORARY = 75, /* another process owns the checkpoint */
-    LEAT_EXIT_CONFIG = 78,   /* the program or its options are wrong; a checkpoint of another program */
-    LEAT_EXIT_INTERRUPTED = 130, /* stopped gracefully by SIGINT (leat_stop_on_signals); after SIGTERM it is LEAT_EXIT_OK */
+    LEAT_EXIT_IO = 74,           /* the disk refused */
+    LEAT_EXIT_TEMPORARY = 75,    /* another process owns the checkpoint */
+    LEAT_EXIT_CONFIG = 78,       /* the program or its options are wrong; a checkpoint of another program */
+    LEAT_EXIT_INTERRUPTED = 130, /* stopped gracefully by SIGINT; after SIGTERM it is LEAT_EXIT_OK */
 };
 
 /* `name` names the program in messages and in its checkpoint. interval >= 1 ms. Never NULL. */
@@ -51,7 +57,8 @@ LEAT_API LeatContext *leat_context_create(const char *name, LeatDuration interva
  * checkpoint directory. Unlike Spark's getOrCreate, `build` is called in every case (C cannot load functions from a
  * checkpoint); at start the graph is matched with what the directory holds, and a difference that matters is refused by
  * name. A changed program whose stateful operators are the same goes on with their state. */
-LEAT_API LeatContext *leat_get_or_create(const char *checkpoint_directory, LeatContext *(*build)(void *user), void *user);
+LEAT_API LeatContext *leat_get_or_create(const char *checkpoint_directory, LeatContext *(*build)(void *user),
+                                         void *user);
 
 /* Stops it if need be, and frees everything that came from it. NULL is allowed. */
 LEAT_API void leat_context_destroy(LeatContext *context);

@@ -55,20 +55,21 @@ typedef bool (*LeatUpdateFunction)(const LeatUpdate *key, void *user);
 
 typedef struct LeatFunction {
     LeatFunctionKind kind;
-    const char      *schema; /* of the rows it gives; NULL where the operation knows */
+    const char *schema; /* of the rows it gives; NULL where the operation knows */
     union {
-        LeatRecordFunction    record;
-        LeatChunkFunction     chunk;
+        LeatRecordFunction record;
+        LeatChunkFunction chunk;
         LeatPredicateFunction predicate;
-        LeatReduceFunction    reduce;
-        LeatUpdateFunction    update;
+        LeatReduceFunction reduce;
+        LeatUpdateFunction update;
     } call;
-    void       *user;
-    const char *text;  /* argument of a built-in one: the separator, the text looked for */
-    int64_t     i64;   /* argument of a built-in one */
+    void *user;
+    const char *text; /* argument of a built-in one: the separator, the text looked for */
+    int64_t i64;      /* argument of a built-in one */
     /* Optional, set after making it: */
-    const char *name;    /* for messages and the operator's id, e.g. "running_count" */
-    uint32_t    version; /* raise it when the meaning changes: a checkpoint of another version is refused by name */
+    const char *name; /* for messages and the operator's id, e.g. "running_count" */
+    uint32_t
+        version; /* raise it when the meaning changes: a checkpoint of another version is refused by name */
     /* Per worker: open is called once on each worker before the first record, and what it gives replaces `user` in the
      * calls of that worker; NULL from it is a failure. close gets that pointer at the end. */
     void *(*open)(void *user);
@@ -100,77 +101,86 @@ LEAT_API LeatFunction leat_concat(const char *separator);
 
 /* ---- what an update function sees (updateStateByKey) ---- */
 struct LeatUpdate {
-    LeatRow           key;       /* the key columns */
-    LeatRow           state;     /* the state columns; meaningful when has_state */
-    bool              has_state;
-    const LeatColumn *values;    /* the value columns; this key's rows are [value_begin, value_begin + value_count) */
-    uint32_t          value_column_count;
-    uint32_t          value_begin, value_count;
-    int64_t           batch_time_ms;
-    LeatOut          *out; /* the state being set */
-    bool             *is_set;
+    LeatRow key;   /* the key columns */
+    LeatRow state; /* the state columns; meaningful when has_state */
+    bool has_state;
+    const LeatColumn
+        *values; /* the value columns; this key's rows are [value_begin, value_begin + value_count) */
+    uint32_t value_column_count;
+    uint32_t value_begin, value_count;
+    int64_t batch_time_ms;
+    LeatOut *out; /* the state being set */
+    bool *is_set;
 };
 
-static inline const LeatRow *leat_update_key(const LeatUpdate *update) { return &update->key; }
-static inline int64_t leat_update_batch_time_ms(const LeatUpdate *update) { return update->batch_time_ms; }
-static inline bool leat_update_has_state(const LeatUpdate *update) { return update->has_state; }
+static inline const LeatRow *leat_update_key(const LeatUpdate *update) {
+    return &update->key;
+}
+static inline int64_t leat_update_batch_time_ms(const LeatUpdate *update) {
+    return update->batch_time_ms;
+}
+static inline bool leat_update_has_state(const LeatUpdate *update) {
+    return update->has_state;
+}
 /* Null and 0 where there is no state: ask leat_update_has_state first. */
-static inline const LeatRow *leat_update_state(const LeatUpdate *update) { return &update->state; }
-static inline bool leat_update_state_bool(const LeatUpdate *update, uint32_t column) { return leat_row_bool(&update->state, column); }
-static inline int64_t leat_update_state_i64(const LeatUpdate *update, uint32_t column) { return leat_row_i64(&update->state, column); }
-static inline double leat_update_state_f64(const LeatUpdate *update, uint32_t column) { return leat_row_f64(&update->state, column); }
-static inline LeatStr leat_update_state_str(const LeatUpdate *update, uint32_t column) { return leat_row_str(&update->state, column); }
+static inline const LeatRow *leat_update_state(const LeatUpdate *update) {
+    return &update->state;
+}
+static inline bool leat_update_state_bool(const LeatUpdate *update, uint32_t column) {
+    return leat_row_bool(&update->state, column);
+}
+static inline int64_t leat_update_state_i64(const LeatUpdate *update, uint32_t column) {
+    return leat_row_i64(&update->state, column);
+}
+static inline double leat_update_state_f64(const LeatUpdate *update, uint32_t column) {
+    return leat_row_f64(&update->state, column);
+}
+static inline LeatStr leat_update_state_str(const LeatUpdate *update, uint32_t column) {
+    return leat_row_str(&update->state, column);
+}
 
 /* The key's values of this batch, in the order of the input; `index` < leat_update_value_count. */
-static inline size_t leat_update_value_count(const LeatUpdate *update) { return update->value_count; }
-static inline LeatRow leat_update_value(const LeatUpdate *update, size_t index)
-{
+static inline size_t leat_update_value_count(const LeatUpdate *update) {
+    return update->value_count;
+}
+static inline LeatRow leat_update_value(const LeatUpdate *update, size_t index) {
     return (LeatRow){update->values, update->value_column_count, update->value_begin + (uint32_t)index};
 }
-static inline bool leat_update_value_bool(const LeatUpdate *update, size_t index, uint32_t column)
-{
+static inline bool leat_update_value_bool(const LeatUpdate *update, size_t index, uint32_t column) {
     LeatRow row = leat_update_value(update, index);
     return leat_row_bool(&row, column);
 }
-static inline int64_t leat_update_value_i64(const LeatUpdate *update, size_t index, uint32_t column)
-{
+static inline int64_t leat_update_value_i64(const LeatUpdate *update, size_t index, uint32_t column) {
     LeatRow row = leat_update_value(update, index);
     return leat_row_i64(&row, column);
 }
-static inline double leat_update_value_f64(const LeatUpdate *update, size_t index, uint32_t column)
-{
+static inline double leat_update_value_f64(const LeatUpdate *update, size_t index, uint32_t column) {
     LeatRow row = leat_update_value(update, index);
     return leat_row_f64(&row, column);
 }
-static inline LeatStr leat_update_value_str(const LeatUpdate *update, size_t index, uint32_t column)
-{
+static inline LeatStr leat_update_value_str(const LeatUpdate *update, size_t index, uint32_t column) {
     LeatRow row = leat_update_value(update, index);
     return leat_row_str(&row, column);
 }
 
 /* Sets a column of the new state; the columns that are not set become 0 or empty. */
-static inline void leat_update_set_state_bool(const LeatUpdate *update, uint32_t column, bool value)
-{
+static inline void leat_update_set_state_bool(const LeatUpdate *update, uint32_t column, bool value) {
     *update->is_set = true;
     leat_out_bool(update->out, column, value);
 }
-static inline void leat_update_set_state_i64(const LeatUpdate *update, uint32_t column, int64_t value)
-{
+static inline void leat_update_set_state_i64(const LeatUpdate *update, uint32_t column, int64_t value) {
     *update->is_set = true;
     leat_out_i64(update->out, column, value);
 }
-static inline void leat_update_set_state_f64(const LeatUpdate *update, uint32_t column, double value)
-{
+static inline void leat_update_set_state_f64(const LeatUpdate *update, uint32_t column, double value) {
     *update->is_set = true;
     leat_out_f64(update->out, column, value);
 }
-static inline void leat_update_set_state_str(const LeatUpdate *update, uint32_t column, LeatStr value)
-{
+static inline void leat_update_set_state_str(const LeatUpdate *update, uint32_t column, LeatStr value) {
     *update->is_set = true;
     leat_out_str(update->out, column, value);
 }
-static inline void leat_update_set_state_null(const LeatUpdate *update, uint32_t column)
-{
+static inline void leat_update_set_state_null(const LeatUpdate *update, uint32_t column) {
     *update->is_set = true;
     leat_out_null(update->out, column);
 }

@@ -28,9 +28,9 @@ LEAT_API LeatStream *leat_socket_text_stream(LeatContext *context, const char *h
  * rename them into the directory. `directory` may be a glob over directories. */
 LEAT_API LeatStream *leat_text_file_stream(LeatContext *context, const char *directory);
 typedef struct LeatFileStream {
-    const char  *directory;
-    bool         existing_files; /* also files that were there before the start (Spark's newFilesOnly = false) */
-    LeatDuration remember;       /* how old a file may be when it is first seen; 0: one minute */
+    const char *directory;
+    bool existing_files;   /* also files that were there before the start (Spark's newFilesOnly = false) */
+    LeatDuration remember; /* how old a file may be when it is first seen; 0: one minute */
     bool (*filter)(const char *name, void *user); /* NULL: names that do not begin with "." */
     void *user;
 } LeatFileStream;
@@ -40,7 +40,8 @@ LEAT_API LeatStream *leat_text_file_stream_with(LeatContext *context, LeatFileSt
  * returns false when there is no batch at this time (Spark's null RDD: what depends on it gives no batch either). With a
  * checkpoint the rows are logged, so that a batch that is run again has the same ones. */
 typedef bool (*LeatBatchFunction)(int64_t batch_time_ms, LeatOut *out, void *user);
-LEAT_API LeatStream *leat_function_stream(LeatContext *context, const char *schema, LeatBatchFunction function, void *user);
+LEAT_API LeatStream *leat_function_stream(LeatContext *context, const char *schema,
+                                          LeatBatchFunction function, void *user);
 
 /* ---- operations ---- */
 /* The first `column_count` columns are the key. */
@@ -88,9 +89,9 @@ LEAT_API void leat_foreach_rdd(LeatStream *stream, LeatForeachFunction function,
  * line, as leat_pprint writes them (NULL: there was no batch of that number); borrowed until the context is destroyed. */
 typedef struct LeatCollector LeatCollector;
 LEAT_API LeatCollector *leat_collect(LeatStream *stream);
-LEAT_API size_t         leat_collected_batches(const LeatCollector *collector);
-LEAT_API const char    *leat_collected_text(const LeatCollector *collector, size_t batch_index);
-LEAT_API int64_t        leat_collected_time_ms(const LeatCollector *collector, size_t batch_index);
+LEAT_API size_t leat_collected_batches(const LeatCollector *collector);
+LEAT_API const char *leat_collected_text(const LeatCollector *collector, size_t batch_index);
+LEAT_API int64_t leat_collected_time_ms(const LeatCollector *collector, size_t batch_index);
 
 #ifdef __cplusplus
 }
