@@ -111,16 +111,17 @@ static int64_t clock_us(Driver *driver) {
     return driver->options.is_manual_clock ? driver->manual_now_us : env_wall_us(driver->env);
 }
 
-/* Keeps the first failure; later ones are in the log. */
+/* Keeps the first failure, which the program's end tells; later ones are said here. */
 static void report_failure(Driver *driver, Status status, const Error *err) {
-    log_error("driver", "FAILED status=%s %s", status_name(status), err->message);
     env_mutex_lock(driver->env, driver->mutex);
-    if (driver->failure == STATUS_OK) {
+    bool is_first = driver->failure == STATUS_OK;
+    if (is_first) {
         driver->failure = status;
         driver->failure_error = *err;
     }
     env_cond_broadcast(driver->env, driver->changed);
     env_mutex_unlock(driver->env, driver->mutex);
+    LOG("driver", is_first ? LOG_INFO : LOG_ERROR, "FAILED status=%s %s", status_name(status), err->message);
 }
 
 /* ---- pending batches ---- */

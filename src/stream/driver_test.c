@@ -172,13 +172,13 @@ static const SourceClass script_class = {.kind = "script",
 typedef struct FileOutput {
     Output output;
     const char *path;
-    int64_t fails_at_ms; /* this batch fails; 0: none */
+    int64_t fails_at_ms, fails_from_ms; /* this batch, these batches fail; 0: none */
 } FileOutput;
 
 CHECKED static Status file_output_run(Output *output, Env *env, const BatchData *batch, int64_t batch_time_ms,
                                       Error *err) {
     FileOutput *self = (FileOutput *)output;
-    if (batch_time_ms == self->fails_at_ms)
+    if (batch_time_ms == self->fails_at_ms || (self->fails_from_ms && batch_time_ms >= self->fails_from_ms))
         return error_set(err, STATUS_UNAVAILABLE, "the table is locked");
     Text line = {0};
     text_appendf(&line, "%" PRId64 ":", batch_time_ms);
@@ -482,6 +482,25 @@ TEST(an_output_that_has_landed_is_not_given_the_batch_again) {
     CHECK_OK(job_run_until(&job, env_real(), 4000, &err), err);
     read_file(job.second_output_path, &out);
     CHECK_STR(out.data, wanted.data); /* each batch once, in order */
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+TEST(several_pending_batches_are_given_again_in_order_over_several_starts) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    undisturbed(&job, 5000, &wanted);
+    empty_job(&job);
+    job.output.fails_from_ms = 2000; /* and every batch behind it */
+    CHECK_EQ(job_run_until(&job, env_real(), 4000, &err), STATUS_UNAVAILABLE);
+    job.output.fails_from_ms = 3000; /* the second lands, the third and the fourth still wait */
+    CHECK_EQ(job_run_until(&job, env_real(), 4000, &err), STATUS_UNAVAILABLE);
+    job.output.fails_from_ms = 0;
+    CHECK_OK(job_run_until(&job, env_real(), 5000, &err), err);
+    read_output(&job, &out);
+    CHECK_STR(out.data, wanted.data); /* each once, in order, with the rows of its time */
     text_deinit(&wanted);
     text_deinit(&out);
 }
