@@ -605,6 +605,8 @@ Status block_log_submit(BlockLog *log, uint32_t stream_id, uint64_t number, uint
 }
 
 static void ask_for_sync(BlockLog *log) {
+    if (log->sync_wanted_count == log->submitted_count)
+        return; /* an idle batch wakes nobody */
     log->sync_wanted_count = log->submitted_count;
     env_cond_signal(log->env, log->work);
 }
