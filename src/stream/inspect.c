@@ -1,40 +1,18 @@
 /* inspect.c - reads what the driver writes, in the same order, and says it in words. */
-#include "stream/inspect.h"
-
-#include "base/map.h"
-#include "column/codec.h"
-#include "exec/engine.h"
-#include "stream/batch_log.h"
-#include "stream/block_log.h"
-#include "stream/checkpoint.h"
 #include "stream/frames.h"
+#include "stream/inspect_parts.h"
 #include "stream/snapshot.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <stdlib.h>
 
-CHECKED static Status say(const InspectOut *out, Text *line, Error *err) {
-    text_append_byte(line, '\n');
-    Status st = out->write(out->self, text_str(line), err);
-    text_reset(line);
+Status inspect_say(Inspect *inspect, Error *err) {
+    text_append_byte(&inspect->line, '\n');
+    Status st = inspect->out.write(inspect->out.self, text_str(&inspect->line), err);
+    text_reset(&inspect->line);
     return st;
 }
 
-/* A directory being looked at. */
-typedef struct Inspect {
-    Env *env;
-    InspectOut out;
-    Checkpoint *checkpoint;
-    BatchLog *log;
-    BlockLog *blocks;
-    BatchLogCut cut;
-    Text line;
-    Text identity; /* of the newest OPEN, or of the snapshot */
-    uint64_t frame_count, block_count;
-} Inspect;
-
-CHECKED static Status inspect_open(Inspect *inspect, const char *directory, Error *err) {
+Status inspect_open(Inspect *inspect, const char *directory, Error *err) {
     bool exists = false;
     TRY(checkpoint_exists(inspect->env, directory, &exists, err));
     if (!exists)
@@ -42,7 +20,7 @@ CHECKED static Status inspect_open(Inspect *inspect, const char *directory, Erro
     return checkpoint_open_read_only(inspect->env, directory, &inspect->checkpoint, err);
 }
 
-CHECKED static Status open_logs(Inspect *inspect, Error *err) {
+Status inspect_open_logs(Inspect *inspect, Error *err) {
     const char *directory = checkpoint_directory(inspect->checkpoint);
     TRY(batch_log_open((BatchLogOptions){.env = inspect->env, .directory = directory, .read_only = true},
                        &inspect->log, &inspect->cut, err));
@@ -50,7 +28,7 @@ CHECKED static Status open_logs(Inspect *inspect, Error *err) {
                           &inspect->blocks, err);
 }
 
-static void inspect_close(Inspect *inspect) {
+void inspect_close(Inspect *inspect) {
     block_log_close(inspect->blocks);
     batch_log_close(inspect->log);
     checkpoint_close(inspect->checkpoint);
@@ -58,12 +36,7 @@ static void inspect_close(Inspect *inspect) {
     text_deinit(&inspect->identity);
 }
 
-/* ---- the plan's identity (layout: plan/identity.c) ---- */
-
-enum { FIELD_WORD, FIELD_ID, FIELD_CALL, FIELD_KEY, FIELD_STATE, FIELD_VERSION, FIELD_COUNT };
-
-/* The line of `identity` that begins with these two fields. */
-static bool find_identity(Str identity, Str word, Str id, Str *fields) {
+bool inspect_find_identity(Str identity, Str word, Str id, Str *fields) {
     for (Str line; leat_str_next_line(&identity, &line);) {
         for (int i = 0; i < FIELD_COUNT; i++)
             if (!leat_str_split(&line, '\t', &fields[i]))
@@ -79,13 +52,13 @@ static bool find_identity(Str identity, Str word, Str id, Str *fields) {
 CHECKED static Status show_identity(Inspect *inspect, Error *err) {
     const CheckpointIdentity *identity = checkpoint_identity(inspect->checkpoint);
     text_appendf(&inspect->line, "checkpoint %s of program '%s'", identity->id, identity->program);
-    TRY(say(&inspect->out, &inspect->line, err));
+    TRY(inspect_say(inspect, err));
     text_appendf(&inspect->line,
                  "  batches every %" PRId64 " ms from %" PRId64
                  " ms on; keyed state in %u partitions of %u key groups",
                  identity->interval_ms, identity->zero_time_ms, identity->partition_count,
                  identity->key_group_count);
-    return say(&inspect->out, &inspect->line, err);
+    return inspect_say(inspect, err);
 }
 
 CHECKED static Status show_open(Inspect *inspect, const Frame *frame, Error *err) {
@@ -93,7 +66,7 @@ CHECKED static Status show_open(Inspect *inspect, const Frame *frame, Error *err
     TRY(open_frame_decode(frame->payload, &open, err));
     text_appendf(&inspect->line, "a start at %" PRId64 " ms with %u workers", open.started_ms,
                  open.worker_count);
-    TRY(say(&inspect->out, &inspect->line, err));
+    TRY(inspect_say(inspect, err));
     text_reset(&inspect->identity);
     text_append(&inspect->identity, open.identity);
     for (Str rest = open.identity, line; leat_str_next_line(&rest, &line);) {
@@ -104,7 +77,7 @@ CHECKED static Status show_open(Inspect *inspect, const Frame *frame, Error *err
         }
         while (inspect->line.size && inspect->line.data[inspect->line.size - 1] == ' ')
             inspect->line.size--;
-        TRY(say(&inspect->out, &inspect->line, err));
+        TRY(inspect_say(inspect, err));
     }
     return STATUS_OK;
 }
@@ -114,18 +87,18 @@ CHECKED static Status show_plan(Inspect *inspect, const Frame *frame, Error *err
     PlanPart part;
     TRY(plan_frame_decode(frame->payload, &plan, err));
     text_appendf(&inspect->line, "batch %" PRIu64 " at %" PRId64 " ms", plan.batch_id, plan.batch_time_ms);
-    TRY(say(&inspect->out, &inspect->line, err));
+    TRY(inspect_say(inspect, err));
     while (plan_frame_next_part(&plan, &part)) {
         Str fields[FIELD_COUNT];
         text_appendf(&inspect->line, "        %.*s: ", STR_ARG(part.source_id));
         if (!part.has_batch)
             text_append(&inspect->line, STR("no batch"));
         else if (inspect->out.describe_plan &&
-                 find_identity(text_str(&inspect->identity), STR("source"), part.source_id, fields))
+                 inspect_find_identity(text_str(&inspect->identity), STR("source"), part.source_id, fields))
             inspect->out.describe_plan(fields[FIELD_CALL], part.plan, &inspect->line);
         else
             text_appendf(&inspect->line, "%zu bytes", part.plan.size);
-        TRY(say(&inspect->out, &inspect->line, err));
+        TRY(inspect_say(inspect, err));
     }
     return STATUS_OK;
 }
@@ -140,7 +113,7 @@ CHECKED static Status show_commit(Inspect *inspect, const Frame *frame, Error *e
                      result.is_ok ? "ok" : "failed: ");
         text_append_escaped(&inspect->line, result.message);
     }
-    return say(&inspect->out, &inspect->line, err);
+    return inspect_say(inspect, err);
 }
 
 CHECKED static Status show_frame(void *self, const Frame *frame, Error *err) {
@@ -163,7 +136,7 @@ CHECKED static Status show_frame(void *self, const Frame *frame, Error *err) {
         text_appendf(&inspect->line, "batch %" PRIu64 ", %zu bytes of changes", delta.batch_id,
                      delta.delta.size);
     }
-    return say(&inspect->out, &inspect->line, err);
+    return inspect_say(inspect, err);
 }
 
 CHECKED static Status show_block(void *self, const BlockRef *ref, Error *err) {
@@ -171,7 +144,7 @@ CHECKED static Status show_block(void *self, const BlockRef *ref, Error *err) {
     inspect->block_count++;
     text_appendf(&inspect->line, "  stream %08x block %" PRIu64 ": %u bytes, segment %" PRIx64 " at %" PRIu64,
                  ref->stream_id, ref->number, ref->size_bytes, ref->segment_id, ref->offset);
-    return say(&inspect->out, &inspect->line, err);
+    return inspect_say(inspect, err);
 }
 
 CHECKED static Status show_cut(Inspect *inspect, Error *err) {
@@ -182,7 +155,7 @@ CHECKED static Status show_cut(Inspect *inspect, Error *err) {
         "  the end of the log is torn, as a crash may leave it: the next start cuts it at segment %" PRIx64
         " byte %" PRIu64 " (%s)",
         inspect->cut.segment_id, inspect->cut.offset, inspect->cut.reason);
-    return say(&inspect->out, &inspect->line, err);
+    return inspect_say(inspect, err);
 }
 
 /* `show_sections`: with a line for each. */
@@ -195,7 +168,7 @@ CHECKED static Status walk_snapshot(Inspect *inspect, Error *err) {
     TRY_GOTO(done, st);
     text_appendf(&inspect->line, "snapshot of batch %" PRIu64 ": holds the log up to sequence %" PRIu64,
                  info.batch_id, info.log_sequence);
-    TRY_GOTO(done, say(&inspect->out, &inspect->line, err));
+    TRY_GOTO(done, inspect_say(inspect, err));
     for (;;) {
         Str name;
         uint64_t size_bytes;
@@ -203,7 +176,7 @@ CHECKED static Status walk_snapshot(Inspect *inspect, Error *err) {
         if (name.size == 0)
             break;
         text_appendf(&inspect->line, "  %.*s: %" PRIu64 " bytes", STR_ARG(name), size_bytes);
-        TRY_GOTO(done, say(&inspect->out, &inspect->line, err));
+        TRY_GOTO(done, inspect_say(inspect, err));
     }
 done:
     snapshot_close(reader);
@@ -212,11 +185,11 @@ done:
 
 CHECKED static Status walk_logs(Inspect *inspect, Error *err) {
     text_appendf(&inspect->line, "batch log, last sequence %" PRIu64, batch_log_last_sequence(inspect->log));
-    TRY(say(&inspect->out, &inspect->line, err));
+    TRY(inspect_say(inspect, err));
     TRY(batch_log_read(inspect->log, show_frame, inspect, err));
     TRY(show_cut(inspect, err));
     text_append(&inspect->line, STR("block log"));
-    TRY(say(&inspect->out, &inspect->line, err));
+    TRY(inspect_say(inspect, err));
     return block_log_scan(inspect->blocks, show_block, inspect, err);
 }
 
@@ -226,169 +199,11 @@ Status inspect_checkpoint(Env *env, const char *directory, InspectOut out, Error
     TRY_GOTO(done, inspect_open(&inspect, directory, err));
     TRY_GOTO(done, show_identity(&inspect, err));
     TRY_GOTO(done, walk_snapshot(&inspect, err));
-    TRY_GOTO(done, open_logs(&inspect, err));
+    TRY_GOTO(done, inspect_open_logs(&inspect, err));
     TRY_GOTO(done, walk_logs(&inspect, err));
 done:
     inspect_close(&inspect);
     return st;
-}
-
-/* ---- the state, restored without a program ---- */
-
-/* The stores of one stateful operator, one per partition. */
-typedef struct OperatorState {
-    StateStore **stores;
-    uint32_t partition_count;
-    Schema *key, *value; /* in the arena of Restored; NULL: the plan says nothing of it */
-    char *id;
-} OperatorState;
-
-typedef struct Restored {
-    Inspect *inspect;
-    Map operators; /* id -> OperatorState */
-    Arena *arena;
-    uint64_t snapshot_batch_id;
-    Budget budget;
-} Restored;
-
-CHECKED static Status find_store(Restored *restored, Str id, uint64_t partition, StateStore **out,
-                                 Error *err) {
-    uint32_t partition_count = checkpoint_identity(restored->inspect->checkpoint)->partition_count;
-    if (partition >= partition_count)
-        return error_set(err, STATUS_CORRUPT, "state of '%.*s': partition %" PRIu64 " of %u", STR_ARG(id),
-                         partition, partition_count);
-    OperatorState *state = map_find(&restored->operators, id);
-    if (!state) {
-        state = xcalloc(1, sizeof *state);
-        state->stores = xcalloc(partition_count, sizeof(StateStore *));
-        state->partition_count = partition_count;
-        state->id = xstrdup(id);
-        map_put(&restored->operators, id, state);
-    }
-    if (!state->stores[partition])
-        TRY(state_store_create(
-            (StateStoreOptions){.hash_begin = key_partition_begin((uint32_t)partition, partition_count),
-                                .hash_end = key_partition_begin((uint32_t)partition + 1, partition_count),
-                                .budget = &restored->budget,
-                                .who = state->id},
-            &state->stores[partition], err));
-    *out = state->stores[partition];
-    return STATUS_OK;
-}
-
-CHECKED static Status feed_from_snapshot(void *self, Str *piece, Error *err) {
-    return snapshot_read(self, piece, err);
-}
-
-CHECKED static Status restore_section(Restored *restored, SnapshotReader *reader, Str name, Error *err) {
-    if (str_equal(name, STR("meta"))) {
-        Text scratch = {0};
-        Str piece;
-        for (;;) {
-            Status st = snapshot_read(reader, &piece, err);
-            if (st != STATUS_OK || piece.size == 0) {
-                Reader r = reader_of(text_str(&scratch));
-                text_append(&restored->inspect->identity, reader_str(&r));
-                text_deinit(&scratch);
-                return st;
-            }
-            text_append(&scratch, piece);
-        }
-    }
-    if (!str_starts_with(name, STR("state/")))
-        return STATUS_OK;
-    size_t slash = name.size;
-    while (slash > 6 && name.data[slash - 1] != '/')
-        slash--;
-    int64_t partition;
-    if (slash <= 7 || !str_parse_i64(str_slice(name.data + slash, name.size - slash), &partition) ||
-        partition < 0)
-        return error_set(err, STATUS_CORRUPT, "snapshot: a section of the name '%.*s'", STR_ARG(name));
-    StateStore *store;
-    TRY(find_store(restored, str_slice(name.data + 6, slash - 7), (uint64_t)partition, &store, err));
-    return state_store_load(store, (StateFeed){feed_from_snapshot, reader}, err);
-}
-
-CHECKED static Status restore_snapshot(Restored *restored, Error *err) {
-    SnapshotReader *reader = NULL;
-    SnapshotInfo info = {0};
-    Text copy = {0};
-    Status st = snapshot_open(restored->inspect->env, checkpoint_directory(restored->inspect->checkpoint),
-                              &reader, &info, err);
-    if (st == STATUS_NOT_FOUND)
-        return STATUS_OK;
-    TRY_GOTO(done, st);
-    for (;;) {
-        Str name;
-        uint64_t size_bytes;
-        TRY_GOTO(done, snapshot_next_section(reader, &name, &size_bytes, err));
-        if (name.size == 0)
-            break;
-        text_reset(&copy);
-        text_append(&copy, name);
-        TRY_GOTO(done, restore_section(restored, reader, text_str(&copy), err));
-    }
-    restored->snapshot_batch_id = info.batch_id;
-done:
-    snapshot_close(reader);
-    text_deinit(&copy);
-    return st;
-}
-
-CHECKED static Status restore_changes(void *self, Str id, uint32_t partition, Str changes, Error *err) {
-    StateStore *store;
-    if (partition == DELTA_NO_PARTITION)
-        return STATUS_OK;
-    TRY(find_store(self, id, partition, &store, err));
-    return state_store_apply(store, changes, err);
-}
-
-CHECKED static Status restore_frame(void *self, const Frame *frame, Error *err) {
-    Restored *restored = self;
-    restored->inspect->frame_count++;
-    if (frame->kind == FRAME_OPEN) {
-        OpenFrame open;
-        TRY(open_frame_decode(frame->payload, &open, err));
-        text_reset(&restored->inspect->identity);
-        text_append(&restored->inspect->identity, open.identity);
-    } else if (frame->kind == FRAME_DELTA) {
-        DeltaFrame delta;
-        TRY(delta_frame_decode(frame->payload, &delta, err));
-        if (delta.batch_id > restored->snapshot_batch_id)
-            TRY(engine_visit_delta(delta.delta, restore_changes, restored, err));
-    }
-    return STATUS_OK;
-}
-
-CHECKED static Status restore_state(Restored *restored, Inspect *inspect, Error *err) {
-    restored->inspect = inspect;
-    restored->arena = arena_create(NULL, "inspect");
-    budget_init(&restored->budget, "inspect", env_memory_limit(inspect->env) / 2, NULL);
-    TRY(restore_snapshot(restored, err));
-    TRY(batch_log_read(inspect->log, restore_frame, restored, err));
-    for (uint32_t i = 0; i < restored->operators.count; i++) {
-        OperatorState *state = restored->operators.entries[i].value;
-        Str fields[FIELD_COUNT];
-        if (!find_identity(text_str(&inspect->identity), STR("state"), str_from(state->id), fields))
-            return error_set(err, STATUS_CORRUPT,
-                             "state of '%s', which the program that wrote it did not have", state->id);
-        TRY(schema_parse(restored->arena, fields[FIELD_KEY], 0, &state->key, err));
-        TRY(schema_parse(restored->arena, fields[FIELD_STATE], 0, &state->value, err));
-    }
-    return STATUS_OK;
-}
-
-static void restored_deinit(Restored *restored) {
-    for (uint32_t i = 0; i < restored->operators.count; i++) {
-        OperatorState *state = restored->operators.entries[i].value;
-        for (uint32_t p = 0; p < state->partition_count; p++)
-            state_store_destroy(state->stores[p]);
-        free(state->stores);
-        free(state->id);
-        free(state);
-    }
-    map_deinit(&restored->operators);
-    arena_destroy(restored->arena);
 }
 
 /* ---- checkpoint verify ---- */
@@ -418,185 +233,23 @@ Status inspect_verify(Env *env, const char *directory, InspectOut out, Error *er
     Restored restored = {0};
     TRY_GOTO(done, inspect_open(&inspect, directory, err));
     TRY_GOTO(done, show_identity(&inspect, err));
-    TRY_GOTO(done, open_logs(&inspect, err));
-    TRY_GOTO(done, restore_state(&restored, &inspect, err));
+    TRY_GOTO(done, inspect_open_logs(&inspect, err));
+    TRY_GOTO(done, inspect_restore(&restored, &inspect, err));
     if (restored.snapshot_batch_id)
         text_appendf(&inspect.line, "snapshot   ok: batch %" PRIu64, restored.snapshot_batch_id);
     else
         text_append(&inspect.line, STR("snapshot   none"));
-    TRY_GOTO(done, say(&out, &inspect.line, err));
+    TRY_GOTO(done, inspect_say(&inspect, err));
     text_appendf(&inspect.line, "batch log  ok: %" PRIu64 " frames", inspect.frame_count);
-    TRY_GOTO(done, say(&out, &inspect.line, err));
+    TRY_GOTO(done, inspect_say(&inspect, err));
     TRY_GOTO(done, show_cut(&inspect, err));
     TRY_GOTO(done, block_log_scan(inspect.blocks, verify_block, &inspect, err));
     text_appendf(&inspect.line, "block log  ok: %" PRIu64 " blocks", inspect.block_count);
-    TRY_GOTO(done, say(&out, &inspect.line, err));
+    TRY_GOTO(done, inspect_say(&inspect, err));
     text_appendf(&inspect.line, "state      ok: %u operators, %" PRIu64 " keys", restored.operators.count,
                  key_count(&restored));
-    TRY_GOTO(done, say(&out, &inspect.line, err));
+    TRY_GOTO(done, inspect_say(&inspect, err));
 done:
-    restored_deinit(&restored);
-    inspect_close(&inspect);
-    return st;
-}
-
-/* ---- state dump ---- */
-
-static void json_string(Str s, Text *out) {
-    bool is_text = str_is_utf8(s);
-    text_append_byte(out, '"');
-    for (size_t i = 0; i < s.size; i++) {
-        unsigned char c = (unsigned char)s.data[i];
-        if (c == '"' || c == '\\')
-            text_appendf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !is_text))
-            text_appendf(out, "\\u%04x", c); /* bytes that are no text: as the code points of their values */
-        else
-            text_append_byte(out, (char)c);
-    }
-    text_append_byte(out, '"');
-}
-
-static void json_value(const Column *column, uint32_t row, Text *out) {
-    if (column_is_null(column, row)) {
-        text_append(out, STR("null"));
-        return;
-    }
-    switch (column->type->kind) {
-    case LEAT_BOOLEAN:
-        text_append(out, column_bool(column, row) ? STR("true") : STR("false"));
-        break;
-    case LEAT_BIGINT:
-    case LEAT_TIMESTAMP:
-        text_appendf(out, "%" PRId64, column_i64(column, row));
-        break;
-    case LEAT_DOUBLE:
-        if (isfinite(column_f64(column, row)))
-            text_appendf(out, "%.17g", column_f64(column, row));
-        else
-            text_appendf(out, "\"%f\"", column_f64(column, row)); /* JSON has no word for it */
-        break;
-    case LEAT_STRING:
-    case LEAT_BINARY:
-        json_string(column_str(column, row), out);
-        break;
-    case LEAT_ARRAY: {
-        const int32_t *offsets = column->data;
-        text_append_byte(out, '[');
-        for (int32_t i = offsets[row]; i < offsets[row + 1]; i++) {
-            if (i > offsets[row])
-                text_append_byte(out, ',');
-            json_value(&column->children[0], (uint32_t)i, out);
-        }
-        text_append_byte(out, ']');
-        break;
-    }
-    case LEAT_STRUCT:
-        text_append_byte(out, '{');
-        for (uint32_t i = 0; i < column->type->field_count; i++) {
-            if (i > 0)
-                text_append_byte(out, ',');
-            json_string(str_from(column->type->fields[i].name), out);
-            text_append_byte(out, ':');
-            json_value(&column->children[i], row, out);
-        }
-        text_append_byte(out, '}');
-        break;
-    }
-}
-
-/* One column: its value. Several: an object. */
-static void json_row(const Chunk *chunk, Text *out) {
-    uint32_t count = chunk->schema->column_count;
-    if (count != 1)
-        text_append_byte(out, '{');
-    for (uint32_t i = 0; i < count; i++) {
-        if (i > 0)
-            text_append_byte(out, ',');
-        if (count != 1) {
-            json_string(str_from(chunk->schema->fields[i].name), out);
-            text_append_byte(out, ':');
-        }
-        json_value(&chunk->columns[i], 0, out);
-    }
-    if (count != 1)
-        text_append_byte(out, '}');
-}
-
-CHECKED static Status dump_json(const OperatorState *state, const StateScan *scan, Builder *key,
-                                Builder *value, Text *line, Error *err) {
-    Chunk chunk;
-    builder_reset(key);
-    builder_reset(value);
-    TRY(codec_decode_key(key_str(scan->key), scan->key->size == KEY_NULL_SIZE, key, state->key->column_count,
-                         err));
-    TRY(codec_decode_value(scan->value, value, 0, state->value->column_count, err));
-    builder_end_row(key);
-    builder_end_row(value);
-    text_append(line, STR("{\"operator\":"));
-    json_string(str_from(state->id), line);
-    text_append(line, STR(",\"key\":"));
-    builder_chunk(key, &chunk);
-    json_row(&chunk, line);
-    text_append(line, STR(",\"value\":"));
-    builder_chunk(value, &chunk);
-    json_row(&chunk, line);
-    text_append_byte(line, '}');
-    return STATUS_OK;
-}
-
-CHECKED static Status dump_text(const OperatorState *state, const StateScan *scan, Text *line, Error *err) {
-    text_appendf(line, "%s  ", state->id);
-    TRY(codec_format(key_str(scan->key), true, scan->key->size == KEY_NULL_SIZE, state->key->fields,
-                     state->key->column_count, line, err));
-    text_append(line, STR("  "));
-    return codec_format(scan->value, false, false, state->value->fields, state->value->column_count, line,
-                        err);
-}
-
-CHECKED static Status dump_operator(Inspect *inspect, OperatorState *state, InspectFormat format,
-                                    Error *err) {
-    Status st = STATUS_OK;
-    Builder *key = NULL, *value = NULL;
-    TRY_GOTO(done, builder_create(state->key, NULL, "inspect", &key, err));
-    TRY_GOTO(done, builder_create(state->value, NULL, "inspect", &value, err));
-    for (uint32_t p = 0; p < state->partition_count; p++) {
-        if (!state->stores[p])
-            continue;
-        for (StateScan scan = state_store_scan(state->stores[p]); state_store_next(&scan);) {
-            st = format == INSPECT_JSON ? dump_json(state, &scan, key, value, &inspect->line, err)
-                                        : dump_text(state, &scan, &inspect->line, err);
-            TRY_GOTO(done, error_context(err, st, "state of '%s'", state->id));
-            TRY_GOTO(done, say(&inspect->out, &inspect->line, err));
-        }
-    }
-done:
-    builder_destroy(key);
-    builder_destroy(value);
-    return st;
-}
-
-static int compare_ids(const void *a, const void *b) {
-    return strcmp((*(OperatorState *const *)a)->id, (*(OperatorState *const *)b)->id);
-}
-
-Status inspect_state(Env *env, const char *directory, InspectFormat format, InspectOut out, Error *err) {
-    Status st = STATUS_OK;
-    Inspect inspect = {.env = env, .out = out};
-    Restored restored = {0};
-    OperatorState **sorted = NULL;
-    TRY_GOTO(done, inspect_open(&inspect, directory, err));
-    TRY_GOTO(done, open_logs(&inspect, err));
-    TRY_GOTO(done, restore_state(&restored, &inspect, err));
-    uint32_t count = restored.operators.count;
-    sorted = xcalloc(count ? count : 1, sizeof *sorted);
-    for (uint32_t i = 0; i < count; i++)
-        sorted[i] = restored.operators.entries[i].value;
-    qsort(sorted, count, sizeof *sorted, compare_ids);
-    for (uint32_t i = 0; i < count; i++)
-        TRY_GOTO(done, dump_operator(&inspect, sorted[i], format, err));
-done:
-    free(sorted);
     restored_deinit(&restored);
     inspect_close(&inspect);
     return st;
