@@ -1,17 +1,19 @@
-/* HOSTILE_TEST: programs that are killed (SIGKILL) at random moments and started again, with another number
- * of workers each time, until all of their input has been counted.
+/* HOSTILE_TEST: programs that are killed (SIGKILL) at random moments and started again, with another number of
+ * workers each time, until all of their input has been counted.
  *
- *   files    running counts of the words of files that are renamed into a directory all the while. At the end
- * the counts are those of the texts; every batch time has been given to the output, each as often as it likes
- * but always with the same rows in the same order, and each total is the one of the texts so far. socket   a
- * server of lines, `c<connection>-<number>.` and padding behind it, that breaks off connections too. At the
- * end every line is counted once, per connection they are 0, 1, ... without a hole, and nothing is missing
- * that an output had seen or that stood in the logs after one of the kills.
+ *   files    running counts of the words of files that are renamed into a directory all the while. At the end the
+ *            counts are those of the texts; every batch time has been given to the output, each as often as it
+ *            likes but always with the same rows in the same order.
+ *   socket   a server of lines, `c<connection>-<number>.` and padding behind it, that breaks off connections too.
+ *            At the end every line is counted once, per connection they are 0, 1, ... without a hole, and nothing
+ *            is missing that an output had seen or that stood in the logs after one of the kills.
+ *   bursts   the same with more in a batch, so that most of it is blocks. (What stands in the logs may be dropped
+ *            then: a block behind lines that had not reached the disk.)
  *
- * The moment of a kill is drawn in one of four ways: soon after the start (creation of the checkpoint,
- * recovery), soon after the sources started, at some moment within one of the next batches, any time. No
- * answer depends on how long anything takes. LEAT_TEST_LONG=1: 1,000 kills over files, 300 over sockets; else
- * 40 and 25; KILLS=n: so many.
+ * The moment of a kill is drawn in one of five ways: soon after the start (the checkpoint is made, or recovered);
+ * soon after the sources started; some moment within one of the next batches; in an output, before its COMMIT; any
+ * time. No answer depends on how long anything takes. LEAT_TEST_LONG=1: 1,000 kills over files, 300 and 100 over
+ * sockets; else 40, 25 and 10; KILLS=n: so many.
  */
 #include "leat/leat.h"
 
@@ -51,6 +53,7 @@ enum { CONNECTION_MAX = 20000 };
 typedef struct Progress {
     _Atomic bool is_started;               /* leat_start has returned */
     _Atomic uint32_t output_count;         /* of batches given to the output by the victim that runs */
+    _Atomic uint32_t ends_at;              /* the victim kills itself in this output; 0: in none */
     _Atomic int64_t total;                 /* the sum of the counts in the last of them */
     _Atomic uint64_t seen[CONNECTION_MAX]; /* bit n: an output has seen line n of the connection */
 } Progress;
@@ -78,13 +81,14 @@ typedef struct Killer {
 
 typedef struct Moment {
     uint32_t outputs; /* after so many */
+    bool in_output;   /* while the last of them runs */
     bool started;     /* or leat_start has returned */
     double delay_s;   /* and this has passed */
 } Moment;
 
 static Moment choose_moment(Random *random) {
     double unit = random_unit(random);
-    switch (random_below(random, 5)) {
+    switch (random_below(random, 6)) {
     case 0:
         return (Moment){.delay_s = unit * 0.03};
     case 1:
@@ -93,13 +97,16 @@ static Moment choose_moment(Random *random) {
     case 3:
         return (Moment){.outputs = 1 + (uint32_t)random_below(random, BATCHES_BEHIND_MAX),
                         .delay_s = unit * 2e-3 * INTERVAL_MS};
+    case 4:
+        return (Moment){.outputs = 1 + (uint32_t)random_below(random, BATCHES_BEHIND_MAX), .in_output = true};
     default:
         return (Moment){.delay_s = unit * 0.15};
     }
 }
 
-static Program start_victim(Killer *killer) {
+static Program start_victim(Killer *killer, uint32_t ends_at) {
     killer->progress->is_started = false;
+    killer->progress->ends_at = ends_at;
     killer->progress->output_count = 0;
     *killer->workers = 1 + (uint32_t)random_below(&killer->random, WORKERS_MAX);
     return program_fork(killer->victim, killer->user);
@@ -114,10 +121,11 @@ static void show_end(const Program *program) {
 /* Starts a victim and kills it. False: it ended by itself. */
 static bool kill_one(Killer *killer) {
     Progress *progress = killer->progress;
-    Program program = start_victim(killer);
     Moment moment = choose_moment(&killer->random);
+    Program program = start_victim(killer, moment.in_output ? moment.outputs : 0);
     double given_up = program_seconds() + 5; /* the machine is busy: then it is this moment */
-    while ((progress->output_count < moment.outputs || (moment.started && !progress->is_started)) &&
+    while ((progress->output_count < moment.outputs || moment.in_output ||
+            (moment.started && !progress->is_started)) &&
            program_seconds() < given_up && !program_has_ended(&program)) {
         killer->feed(killer->user);
         program_pause_us(300);
@@ -140,7 +148,7 @@ static bool kill_one(Killer *killer) {
 
 /* Runs a victim until `is_done`, and ends it gracefully. */
 static bool run_until(Killer *killer, bool (*is_done)(void *user)) {
-    Program program = start_victim(killer);
+    Program program = start_victim(killer, 0);
     double deadline = program_seconds() + PROGRAM_SECONDS_MAX;
     while (!is_done(killer->user) && !program_has_ended(&program)) {
         killer->feed(killer->user);
@@ -157,6 +165,12 @@ static bool run_until(Killer *killer, bool (*is_done)(void *user)) {
     if (program_end(&program) != 0)
         show_end(&program);
     return CHECK_EQ(program.exit_code, 0);
+}
+
+/* In a victim: an output has done its work. */
+static void end_output(Progress *progress) {
+    if (++progress->output_count == progress->ends_at)
+        raise(SIGKILL);
 }
 
 /* ---- the state in a checkpoint ---- */
@@ -252,7 +266,7 @@ static bool write_down(LeatBatch *batch, void *user) {
     bool is_written = file >= 0 && write(file, line, (size_t)size) == size;
     close(file);
     files->killer.progress->total = sum;
-    files->killer.progress->output_count++;
+    end_output(files->killer.progress);
     return is_written;
 }
 
@@ -455,7 +469,7 @@ static bool see_names(LeatBatch *batch, void *user) {
             return false;
         progress->seen[connection] |= UINT64_C(1) << number;
     }
-    progress->output_count++;
+    end_output(progress);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* THREADS_TEST: a driver has a thread of its own.
+/* THREADS_TEST HOSTILE_TEST: a driver has a thread of its own.
  *
  * The driver on real files with a source and outputs of the test's own: a script of lines per batch, running
  * counts, a file that every batch is appended to. The sweeps end the process before and behind every call,
