@@ -117,7 +117,7 @@ int main(int argc, char **argv) {
                 const Kernels *k = kernels_at(levels[l]);
                 for (Stages stages = SCAN; k && stages <= COUNT; stages++) {
                     StageResult now = run(k, &text, stages);
-                    if (!seconds[l][stages] || now.cpu_seconds < seconds[l][stages])
+                    if (seconds[l][stages] == 0 || now.cpu_seconds < seconds[l][stages])
                         seconds[l][stages] = now.cpu_seconds;
                     if (stages == COUNT && (now.words != best.words || now.distinct != best.distinct ||
                                             now.checksum != best.checksum)) {
@@ -134,7 +134,7 @@ int main(int argc, char **argv) {
                "x best, x plain");
         for (size_t l = 0; l < ARRAY_COUNT(levels); l++) {
             const double *s = seconds[l];
-            if (s[COUNT])
+            if (s[COUNT] > 0)
                 printf("  %-10s %8.2f %8.2f %8.2f %8.2f %8.0f   %.2f, %.2f\n", levels[l], s[SCAN] / words,
                        (s[HASH] - s[SCAN]) / words, (s[COUNT] - s[HASH]) / words, s[COUNT] / words,
                        megabytes / s[COUNT], best.cpu_seconds / s[COUNT], plain.cpu_seconds / s[COUNT]);
