@@ -2,10 +2,10 @@
  *
  *     engine [--runs N] [--workers N] FILE...
  *
- * The file is read in splits of 64 MiB with read(2) into buffers of 1 MiB, as a file source does. Three programs: built-in
- * functions; functions of the user per record with a built-in sum; the same with a reduce function. Prints nanoseconds a
- * word (CPU time with one worker, else time on the wall) and the ratio to the best loop of common/loop.h, which runs in
- * between. Then what a batch of one line costs. */
+ * The file is read in splits of 64 MiB with read(2) into buffers of 1 MiB, as a file source does. Three
+ * programs: built-in functions; functions of the user per record with a built-in sum; the same with a reduce
+ * function. Prints nanoseconds a word (CPU time with one worker, else time on the wall) and the ratio to the
+ * best loop of common/loop.h, which runs in between. Then what a batch of one line costs. */
 #include "common/loop.h"
 #include "exec/engine.h"
 #include "format/text.h"

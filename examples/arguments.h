@@ -37,8 +37,7 @@ static inline long number_option(const char *name, int argc, char **argv, int *i
     return value;
 }
 
-/* `operands`: how the usage line shows them, "HOST PORT [CHECKPOINT_DIR]". Wrong arguments end the program.
- */
+/* `operands`: as the usage line shows them: "HOST PORT [CHECKPOINT_DIR]". Wrong ones end the program. */
 static inline Arguments parse_arguments(int argc, char **argv, const char *operands, int operand_min,
                                         int operand_max) {
     Arguments args = {.interval_ms = 1000};

@@ -244,8 +244,7 @@ typedef struct Files {
     int64_t counted[WORD_COUNT];
 } Files;
 
-/* Writes down what the output was given: time, sum, number of keys and a hash over the rows in their order.
- */
+/* Writes down what the output was given: time, sum, number of keys, a hash over the rows in order. */
 static bool write_down(LeatBatch *batch, void *user) {
     Files *files = user;
     int64_t sum = 0;

@@ -1,8 +1,8 @@
 /* loop.h - word counts written by hand for nothing else: what the engine is measured against.
  *
  *   loop_best   the best loop we know: vector split, own cheap hash, own table, nothing but counts of words.
- * Uses AVX-512 or AVX2 where the machine has them, else it is the plain loop. loop_plain  what one writes in
- * an afternoon: mmap, a scan by bytes, open addressing, memcmp.
+ *               Uses AVX-512 or AVX2 where the machine has them, else it is the plain loop.
+ *   loop_plain  what one writes in an afternoon: mmap, a scan by bytes, open addressing, memcmp.
  *
  * A word ends at each blank and each LF, so two blanks have an empty word between them; what follows the last
  * LF is a word unless it is nothing. Both map the whole file, one thread.

@@ -1,5 +1,6 @@
-/* bytes.h - encoding to and decoding from bytes, for everything that meets the disk. Little-endian,
- * unaligned.
+/* bytes.h - encoding to and decoding from bytes, for everything that meets the disk.
+ *
+ * Little-endian, unaligned.
  *
  * Writing appends to a Text (str.h). Reading goes through a Reader that never reads past its end: after the
  * first short read `failed` is set, every further read gives zero or an empty view, and the caller checks

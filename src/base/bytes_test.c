@@ -62,8 +62,7 @@ TEST(crc32c_goes_on_from_the_bytes_before) {
 }
 
 TEST(hash_bytes_is_xxh3_with_seed_0) {
-    /* By the library of xxHash 0.8.1, over bytes i * 7 + 3. Stored keys depend on these: they never change.
-     */
+    /* By the library of xxHash 0.8.1, over bytes i * 7 + 3. Stored keys depend on them: they never change. */
     static const struct {
         size_t size;
         uint64_t hash;

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* "d.ddde-xx", as printf writes it, to the next larger last digit; false when that carries over all digits.
- */
+/* "d.ddde-xx", as printf writes it, to the next larger last digit; false: that carries over all digits. */
 static bool next_larger(char *scientific) {
     char *at = strchr(scientific, 'e') - 1;
     for (; at >= scientific; at--) {

@@ -22,8 +22,8 @@ TEST(known_values) {
     check_digits(DBL_MAX, 1, "17976931348623157", 309, __LINE__);
     check_digits(DBL_TRUE_MIN, 1, "5", -323, __LINE__);
     check_digits(DBL_TRUE_MIN, 2, "49", -323, __LINE__);
-    check_digits(5.684341886080802e-14, 1, "5684341886080802", -13,
-                 __LINE__); /* 2^-44: nearest misses, next hits */
+    /* 2^-44: nearest misses, next hits */
+    check_digits(5.684341886080802e-14, 1, "5684341886080802", -13, __LINE__);
     check_digits(9007199254740993.0, 1, "9007199254740992", 16, __LINE__);
 }
 

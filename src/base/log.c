@@ -12,8 +12,7 @@ typedef struct AreaLevel {
     LogLevel level;
 } AreaLevel;
 
-/* What log_configure was told. Never changed once published, never freed: another thread may be reading it.
- */
+/* What log_configure was told. Never changed once published, never freed: others may be reading it. */
 typedef struct LogLevels {
     const struct LogLevels *older;
     char *text;

@@ -5,7 +5,9 @@
  * area each; both forms may be mixed. No payloads: record data never goes into a line below debug level.
  *
  * Time and the stream come from hooks that env installs (base knows nothing of the operating system's clock);
- * before that a line has no time and goes to stderr.  Threads  any; one line is one write.
+ * before that a line has no time and goes to stderr.
+ *
+ * Threads  any; one line is one write.
  */
 #ifndef LEAT_BASE_LOG_H
 #define LEAT_BASE_LOG_H

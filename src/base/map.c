@@ -2,8 +2,8 @@
  *
  *   M1  entries[0, count) are live, in insertion order.
  *   M2  index is NULL, or index_size (a power of two) slots of which at most half are used; a slot is 0
- * (free) or 1 + the index of an entry. M3  Every entry is found by linear probing from its hash: no free slot
- * lies between.
+ *       (free) or 1 + the index of an entry.
+ *   M3  Every entry is found by linear probing from its hash: no free slot lies between.
  *
  * Removing moves the later entries down and builds the index anew: removals are rare and maps small. */
 #include "base/map.h"

@@ -112,8 +112,7 @@ void budget_release(Budget *budget, uint64_t size_bytes) {
 
 /* ---- blocks with slack ---- */
 
-/* What a large block maps: a page whose end is the slack before, the block, the slack behind, in whole pages.
- */
+/* What a large block maps: a page that ends in the slack before, the block, the slack behind; whole pages. */
 static size_t mapped_bytes(size_t size_bytes) {
     return (PAGE_BYTES + size_bytes + MEMORY_SLACK_AFTER + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 }

@@ -30,8 +30,7 @@ typedef struct Budget {
 
 void budget_init(Budget *budget, const char *name, uint64_t limit_bytes, Budget *parent);
 
-/* STATUS_NO_MEMORY names `who` (an operator, a source), the budget, what is used and the limit.  budget NULL:
- * always OK. */
+/* NO_MEMORY names `who` (an operator, a source), the budget, what is used and the limit. NULL: always OK. */
 CHECKED Status budget_charge(Budget *budget, uint64_t size_bytes, const char *who, Error *err);
 void budget_release(Budget *budget, uint64_t size_bytes);
 

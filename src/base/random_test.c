@@ -42,8 +42,8 @@ TEST(below_is_unbiased) {
     int thirds = 0;
     for (int i = 0; i < 6000; i++)
         thirds += random_below(&random, 3ull << 62) % 3 == 0;
-    CHECK(thirds > 1600 &&
-          thirds < 2400); /* 2000 expected, 3000 when biased; 400 is eleven standard deviations */
+    /* 2000 expected, 3000 when biased; 400 is eleven standard deviations */
+    CHECK(thirds > 1600 && thirds < 2400);
 }
 
 TEST(unit_is_half_open) {

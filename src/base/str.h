@@ -30,8 +30,7 @@ Str str_trim(Str s);           /* without ASCII blanks at both ends */
 bool str_parse_i64(Str s, int64_t *value);
 bool str_parse_f64(Str s, double *value);
 
-/* "128MiB", "64k", "10GB", "4096": binary units for KiB/MiB/GiB and for a bare k/m/g, decimal for kB/MB/GB.
- */
+/* "128MiB", "64k", "10GB", "4096": KiB, MiB, GiB and a bare k, m, g are binary units, kB, MB, GB decimal. */
 bool str_parse_size_bytes(Str s, uint64_t *size_bytes);
 
 /* A growable text or byte buffer that the caller owns. Memory is for messages, plans and frames: running out
@@ -45,8 +44,8 @@ typedef struct Text {
 void text_append(Text *text, Str bytes);
 void text_append_byte(Text *text, char byte);
 void text_appendf(Text *text, const char *format, ...) PRINTF_LIKE(2, 3);
-/* As a person can read it on a terminal: printable UTF-8 stays; control bytes, invalid UTF-8 become \n \t
- * \x1b. */
+/* As a person can read it on a terminal: printable UTF-8 stays; control bytes and bytes that
+ * are not UTF-8 become \n, \t, \x1b. */
 void text_append_escaped(Text *text, Str bytes);
 void text_reset(Text *text); /* size 0, memory kept */
 void text_deinit(Text *text);

@@ -52,8 +52,8 @@ int cli_parse(const Verb *verb, int argc, char **argv, const char **operands, in
 /* ---- writing ---- */
 int cli_print(const Text *text);                         /* to standard output; the exit code */
 void cli_say(const char *format, ...) PRINTF_LIKE(1, 2); /* to standard error, with a line break behind */
-int cli_wrong(const Verb *verb, const char *format, ...)
-    PRINTF_LIKE(2, 3);                            /* wrong arguments: says so; LEAT_EXIT_USAGE */
+/* Wrong arguments: says so; LEAT_EXIT_USAGE. */
+int cli_wrong(const Verb *verb, const char *format, ...) PRINTF_LIKE(2, 3);
 int cli_fail(const Verb *verb, const Error *err); /* says so; the exit code of the error */
 
 #endif

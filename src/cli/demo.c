@@ -105,8 +105,7 @@ static LeatContext *build(const char *port_text) {
 
 /* ---- around it ---- */
 
-/* $XDG_STATE_HOME/leat/demo, ~/.local/state/leat/demo, or, without a home, ./leat-demo. The caller frees it.
- */
+/* $XDG_STATE_HOME/leat/demo, ~/.local/state/leat/demo, or, without a home, ./leat-demo. free() it. */
 static char *default_directory(void) {
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     Text path = {0};

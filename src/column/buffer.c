@@ -44,8 +44,7 @@ Buffer *buffer_retain(Buffer *buffer) {
 void buffer_release(Buffer *buffer) {
     if (!buffer)
         return;
-    /* Release, then acquire by the last one: what others did with the bytes happened before they are freed.
-     */
+    /* Release, then acquire by the last one: what others did with the bytes happened before their end. */
     uint32_t before = atomic_fetch_sub_explicit(&buffer->reference_count, 1, memory_order_acq_rel);
     ASSERT(before > 0);
     if (before == 1)

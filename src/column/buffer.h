@@ -4,8 +4,8 @@
  * so that kernels may load whole vectors around any string. Data starts 4096-aligned when the capacity is at
  * least 64 KiB (for direct reads and writes), else 16-aligned.
  *
- * Threads  retain and release from any; the count is atomic.  Memory  charged to the budget until the last
- * release.
+ * Threads  retain and release from any; the count is atomic.
+ * Memory   charged to the budget until the last release.
  */
 #ifndef LEAT_COLUMN_BUFFER_H
 #define LEAT_COLUMN_BUFFER_H

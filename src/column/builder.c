@@ -1,12 +1,14 @@
 /* builder.c - chunks row by row, and what functions of the user write, as chunks.
  *
  *   B1  A value's place is the number of complete rows (for elements: the end of the array before), not a
- * count of puts. So a row that failed half-way is overwritten by the next one and nothing has to be undone.
+ *       count of puts. So a row that failed half-way is overwritten by the next one and nothing has to be
+ *       undone.
  *   B2  buffers[0, input_count) belong to the input of the LeatOut, the rest are ours; views carry indices
- * into this list. Ours are written only behind their size and only while nobody shares them. B3
- * builder_take_out hands the arrays of fixed-size columns to the scratch chunk and goes on with the ones of
- * the chunk before; our string buffers of a chunk are used again after the next take. Hence I2. B4  What
- * functions find in the LeatOut is zero. `dirty_rows` bounds what they may have written since it was.
+ *       into this list. Ours are written only behind their size and only while nobody shares them.
+ *   B3  builder_take_out hands the arrays of fixed-size columns to the scratch chunk and goes on with the
+ *       ones of the chunk before; our string buffers of a chunk are used again after the next take. Hence I2.
+ *   B4  What functions find in the LeatOut is zero. `dirty_rows` bounds what they may have written since it
+ *       was.
  */
 #include "column/builder_parts.h"
 

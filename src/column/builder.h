@@ -38,8 +38,8 @@ static inline bool builder_is_full(const Builder *builder) {
 
 CHECKED Status builder_put_null(Builder *builder, uint32_t column, Error *err);
 CHECKED Status builder_put_bool(Builder *builder, uint32_t column, bool value, Error *err);
-CHECKED Status builder_put_i64(Builder *builder, uint32_t column, int64_t value,
-                               Error *err); /* BIGINT, TIMESTAMP */
+/* BIGINT, TIMESTAMP */
+CHECKED Status builder_put_i64(Builder *builder, uint32_t column, int64_t value, Error *err);
 CHECKED Status builder_put_f64(Builder *builder, uint32_t column, double value, Error *err);
 CHECKED Status builder_put_str(Builder *builder, uint32_t column, Str value, Error *err); /* copies */
 /* The value of `from` at `row`, of the same type, nested types included; strings are copied. */

@@ -377,8 +377,8 @@ TEST(every_budget_is_enough_or_refused) {
         Builder *b = NULL;
         ChunkReader *reader = NULL;
         Text shown = {0};
-        budget_init(&tight, "tight", limit < 0 ? UINT64_MAX : (uint64_t)limit,
-                    NULL); /* the first run measures */
+        /* The first run measures. */
+        budget_init(&tight, "tight", limit < 0 ? UINT64_MAX : (uint64_t)limit, NULL);
         Status st = builder_create(schema, &tight, "rows", &b, &err);
         for (int i = 0; i < 300 && st == STATUS_OK; i++) {
             size_t before = shown.size;

@@ -9,12 +9,13 @@
  *   I2  Rows of one (split, sequence) come in the order of their source; sequences of a split ascend.
  *   I3  Views of a column point into its own `buffers`; every buffer has the slack of buffer.h.
  *   I4  A SharedChunk has no selection and pins at most twice the string bytes it refers to (plus 4 KiB a
- * column). I5  The data behind a null is false, 0, 0.0, the empty view, an empty range of an ARRAY; the
- * fields of a null STRUCT are null.
+ *       column).
+ *   I5  The data behind a null is false, 0, 0.0, the empty view, an empty range of an ARRAY; the fields of a
+ *       null STRUCT are null.
  *
  * Memory   of shared chunks: charged to the budget given, NO_MEMORY changes nothing. Schemas and types are
- * borrowed and outlive every chunk. Threads  a shared chunk may be read, retained and released from any;
- * scratch belongs to one.
+ *          borrowed and outlive every chunk.
+ * Threads  a shared chunk may be read, retained and released from any; scratch belongs to one.
  */
 #ifndef LEAT_COLUMN_CHUNK_H
 #define LEAT_COLUMN_CHUNK_H
@@ -27,14 +28,14 @@ enum { CHUNK_ROWS_MAX = LEAT_CHUNK_ROWS_MAX };
 
 typedef struct Column {
     const Type *type;
-    const void
-        *data; /* int64_t[], double[], View[], packed bits (BOOLEAN), int32_t offsets[rows + 1] (ARRAY) */
+    /* int64_t[], double[], View[], packed bits (BOOLEAN), int32_t offsets[rows + 1] (ARRAY) */
+    const void *data;
     const uint8_t *validity; /* packed bits; NULL: no nulls */
     bool is_constant; /* data and validity hold one row that stands for all; never for ARRAY and STRUCT */
     uint32_t buffer_count;
     Buffer *const *buffers; /* what views of this column point into; borrowed */
-    const struct Column
-        *children; /* ARRAY: the elements (offsets index them), STRUCT: the fields, row by row */
+    /* ARRAY: the elements (offsets index them), STRUCT: the fields, row by row */
+    const struct Column *children;
 } Column;
 
 typedef struct Chunk {
@@ -68,8 +69,7 @@ void column_format(const Column *column, uint32_t row, Text *out);
 typedef struct SharedChunk SharedChunk;
 
 /* The selected rows of `in`, kept: fixed-size data is copied, constants stay constant, string buffers are
- * shared when at least half of their bytes are referenced and copied else. The caller owns *out.  NO_MEMORY.
- */
+ * shared when at least half of their bytes are referenced, else copied. The caller owns *out.  NO_MEMORY. */
 CHECKED Status chunk_share(const Chunk *in, Budget *budget, const char *who, SharedChunk **out, Error *err);
 SharedChunk *shared_chunk_retain(SharedChunk *shared);
 void shared_chunk_release(SharedChunk *shared); /* NULL is allowed */

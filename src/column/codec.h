@@ -1,8 +1,8 @@
 /* codec.h - rows as bytes: for keys and values in state, for DELTA frames and snapshots.
  *
- * A *value* of a single BIGINT, TIMESTAMP or DOUBLE column is just its 8 bytes (which the keyed store keeps in
- * its slots), or no bytes for null. Of any other columns it is, one after the other, a byte 0 for null, or a
- * byte 1 and
+ * A *value* of a single BIGINT, TIMESTAMP or DOUBLE column is just its 8 bytes (which the keyed store keeps
+ * in its slots), or no bytes for null. Of any other columns it is, one after the other, a byte 0 for null, or
+ * a byte 1 and
  *
  *   BOOLEAN                     a byte 0 or 1
  *   BIGINT, TIMESTAMP, DOUBLE   8 bytes, little-endian

@@ -83,8 +83,7 @@ void literal_timestamp(int64_t time_us, Text *out) {
         us += us_per_day;
         day--;
     }
-    /* Days since 1970-01-01 to a date of the Gregorian calendar, in eras of 400 years that begin on 1 March.
-     */
+    /* Days since 1970-01-01 to a Gregorian date, in eras of 400 years that begin on 1 March. */
     int64_t z = day + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
     int64_t day_of_era = z - era * 146097;

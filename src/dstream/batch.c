@@ -1,7 +1,7 @@
 /* batch.c - the handle of one batch, and the outputs that give it to functions: foreach_rdd.
  *
  *   B1  A chunk is bound to a reader of its own when it is first looked at, and stays bound until the output
- * returns: rows that were handed out stay readable. */
+ *       returns: rows that were handed out stay readable. */
 #include "dstream/context.h"
 
 #include "column/builder.h"

@@ -1,7 +1,7 @@
 /* collector.c - an output that keeps what a stream gave, for tests of programs.
  *
  * Threads  run: the driver's. The calls that look: any; `mutex` guards the list, and what it points to never
- * changes. */
+ *          changes. */
 #include "dstream/batch_text.h"
 #include "dstream/context.h"
 

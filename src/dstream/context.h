@@ -4,17 +4,18 @@
  * outputs.
  *
  *   C1  The first mistake of a building call is kept and nothing after it changes it (`error`, set under
- * `mutex`). Its message begins with the name of the call. C2  The plan grows only in INITIALIZED; a building
- * call later is a mistake. C3  `driver` is set once, by leat_start, and lives until leat_context_destroy. C4
- * Every source and output that was handed over is destroyed with the context, also those that the plan drops
- *       because no output needs them.
+ *       `mutex`). Its message begins with the name of the call.
+ *   C2  The plan grows only in INITIALIZED; a building call later is a mistake.
+ *   C3  `driver` is set once, by leat_start, and lives until leat_context_destroy.
+ *   C4  Every source and output that was handed over is destroyed with the context, also those that the plan
+ *       drops because no output needs them.
  *
  *       INITIALIZED --leat_start--> ACTIVE --leat_stop, its own end, an error--> STOPPED
  *            |                                                                     ^
  *            +------------------------leat_stop, a failed leat_start---------------+
  *
  * Threads  building and leat_context_destroy: the owner. The rest: any; `mutex` guards `is_started`,
- * `is_stopped`, `driver`, `stop_signal`, `error` and `exit_code`.
+ *          `is_stopped`, `driver`, `stop_signal`, `error` and `exit_code`.
  */
 #ifndef LEAT_DSTREAM_CONTEXT_H
 #define LEAT_DSTREAM_CONTEXT_H

@@ -109,8 +109,8 @@ const ContextOption *context_option_at(size_t i) {
 
 static const char *shown_name(const void *unused, size_t i) {
     (void)unused;
-    return i < ARRAY_COUNT(table) && !table[i].is_hidden ? table[i].name
-                                                         : NULL; /* the hidden ones stand at the end */
+    /* The hidden ones stand at the end. */
+    return i < ARRAY_COUNT(table) && !table[i].is_hidden ? table[i].name : NULL;
 }
 
 Status context_option_set(Str name, Str value, DriverOptions *options, Error *err) {

@@ -1,10 +1,9 @@
-/* env.c - from the thin calls of a table to the functions of env.h: messages, retries, loops, and the
- * helpers.
+/* env.c - from the thin calls of a table to the functions of env.h: messages, retries, loops, helpers.
  *
  *   E1  A call that was interrupted (EINTR) is made again where that is harmless. It is not for sync (its
- * error may have been told already and would be lost) and for rename, remove and mkdir (they may have
- * happened). E2  Transfers of files go on after a short count until everything has moved or nothing moves any
- * more.
+ *       error may have been told already and would be lost) and for rename, remove and mkdir (they may have
+ *       happened).
+ *   E2  Transfers of files go on after a short count until everything has moved or nothing moves any more.
  */
 #include "env/env_table.h"
 
@@ -534,8 +533,8 @@ Status env_write_file_atomically(Env *env, const char *path, Str bytes, Error *e
     TRY_GOTO(done, env_file_open(env, temporary, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, &file, err));
     is_ours = true;
     TRY_GOTO(done, env_file_write(env, file, 0, bytes.data, bytes.size, err));
-    TRY_GOTO(done,
-             env_file_sync(env, file, err)); /* before the name: a crash must not leave the name on nothing */
+    /* Before the name: a crash must not leave the name on nothing. */
+    TRY_GOTO(done, env_file_sync(env, file, err));
     TRY_GOTO(done, env_rename(env, temporary, path, err));
     is_ours = false;
     TRY_GOTO(done, env_sync_directory(env, directory, err));

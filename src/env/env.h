@@ -43,8 +43,8 @@ int64_t env_wall_us(Env *env);      /* since 1970-01-01 UTC */
 int64_t env_monotonic_us(Env *env); /* since some fixed moment */
 
 /* ---- randomness ---- */
-CHECKED Status env_random_bytes(Env *env, void *out, size_t size,
-                                Error *err); /* fit for identifiers and secrets */
+/* Fit for identifiers and secrets. */
+CHECKED Status env_random_bytes(Env *env, void *out, size_t size, Error *err);
 
 /* ---- files ---- */
 enum {
@@ -53,8 +53,9 @@ enum {
     ENV_CREATE = 4,    /* create when missing, mode 0600 */
     ENV_EXCLUSIVE = 8, /* with CREATE: EXISTS when it is there */
     ENV_TRUNCATE = 16,
-    ENV_DIRECT = 32, /* past the page cache where the file system can; silently not where it cannot. Offsets,
-                        sizes and memory must then be multiples of 4096 bytes: env_file_is_direct() tells */
+    /* Past the page cache where the file system can; silently not where it cannot. Offsets, sizes and memory
+     * must then be multiples of 4096 bytes: env_file_is_direct() tells. */
+    ENV_DIRECT = 32,
 };
 
 typedef struct EnvFileInfo {
@@ -87,8 +88,8 @@ void env_file_close(Env *env, EnvFile *file);             /* NULL is allowed; gi
 CHECKED Status env_path_info(Env *env, const char *path, EnvFileInfo *info, Error *err);
 CHECKED Status env_rename(Env *env, const char *from, const char *to, Error *err);
 CHECKED Status env_remove(Env *env, const char *path, Error *err); /* a file or an empty directory */
-CHECKED Status env_make_directory(Env *env, const char *path,
-                                  Error *err); /* mode 0700; EXISTS when there is anything */
+/* Mode 0700; EXISTS when there is anything. */
+CHECKED Status env_make_directory(Env *env, const char *path, Error *err);
 /* Makes created, renamed and removed names durable. */
 CHECKED Status env_sync_directory(Env *env, const char *path, Error *err);
 

@@ -1,10 +1,11 @@
 /* env_faulty.c - counts, fails, shortens, delays, and ends the process.
  *
  *   F1  Every counted entry is `call_begin`, the wrapped environment's entry unless the call fails,
- * `call_end`. F2  The number of a call is taken before it is made. Calls of several threads are numbered in
- * some order; a plan repeats a run exactly only where one thread calls, or where the threads are simulated.
+ *       `call_end`.
+ *   F2  The number of a call is taken before it is made. Calls of several threads are numbered in some order;
+ *       a plan repeats a run exactly only where one thread calls, or where the threads are simulated.
  *   F3  Handles are those of the wrapped environment: there is nothing to wrap, and what it gives later (a
- * name, a path) needs no copy.
+ *       name, a path) needs no copy.
  */
 #include "env/env_table.h"
 #include "env/fault_plan.h"
@@ -56,8 +57,8 @@ static void wait_us(Env *env, int64_t duration_us) {
     EnvCond *cond = env_cond_create(env);
     env_mutex_lock(env, mutex);
     while (env_monotonic_us(env) < deadline_us)
-        env_cond_wait(env, cond, mutex,
-                      deadline_us); /* nobody signals: it wakes for the deadline, or without cause */
+        /* Nobody signals: it wakes for the deadline, or without cause. */
+        env_cond_wait(env, cond, mutex, deadline_us);
     env_mutex_unlock(env, mutex);
     env_cond_destroy(env, cond);
     env_mutex_destroy(env, mutex);

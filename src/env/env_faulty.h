@@ -3,7 +3,7 @@
  * Wraps another environment, numbers every call that can fail or reach the world (all but clocks, mutexes,
  * conditions, and closes) from 1, and follows a plan given as text:
  *
- *     seed=42;kill@88;fsync@17=EIO;write@203=short:13;delay@5=1000;clock@40=-3600s;any@12=ENOSPC;write@9+=ENOSPC
+ *     seed=42;kill@88;fsync@17=EIO;write@203=short:13;delay@5=1000;clock@40=-3600s;write@9+=ENOSPC
  *
  *   KIND@N=ERRNO    the N-th call of that kind fails with the errno and does nothing. Kinds: write, read,
  *                   sync, open, rename, remove, truncate, mkdir, syncdir, readdir, stat, lock, connect,

@@ -229,8 +229,8 @@ TEST(every_kind_fails_as_planned_and_then_works) {
     fflush(NULL); /* before lines of the stdout kind */
 
     for (size_t k = 0; k < ARRAY_COUNT(kinds); k++) {
-        bool is_once =
-            strcmp(kinds[k], "mkdir") == 0 || strcmp(kinds[k], "remove") == 0; /* cannot be done twice */
+        /* Cannot be done twice. */
+        bool is_once = strcmp(kinds[k], "mkdir") == 0 || strcmp(kinds[k], "remove") == 0;
         for (size_t e = 0; e < ARRAY_COUNT(errnos); e++) {
             char plan[64];
             snprintf(plan, sizeof plan, "%s@1=%s", kinds[k], errnos[e].name);

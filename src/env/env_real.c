@@ -2,16 +2,16 @@
  *
  *   R1  Every descriptor is close-on-exec; sockets never block.
  *   R2  A wait ends at its deadline, not a thousandth of the duration later: ppoll and select let the kernel
- * be late by 0.1 % of the timeout, so a poll's deadline is a timerfd in its set; futex waits are late by the
- * thread's timer slack (50 us unless set), so every thread here runs with the least there is. R3  A
- * connecting socket keeps the addresses its name stands for and goes to the next when one refuses.
+ *       be late by 0.1 % of the timeout, so a poll's deadline is a timerfd in its set; futex waits are late
+ *       by the thread's timer slack (50 us unless set), so every thread here runs with the least there is.
+ *   R3  A connecting socket keeps the addresses its name stands for and goes to the next when one refuses.
  *
  *       connect --> CONNECTING --finish_connect: accepted--> CONNECTED
  *                    ^      |
  *                    +------+ finish_connect: refused, there is another address (next_address)
  *
  *   R4  Signals that end or steer a program (INT, TERM, HUP) reach the threads that the program's author
- * started, never ours: ours block them.
+ *       started, never ours: ours block them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* O_DIRECT, F_OFD_SETLK, accept4, ppoll, pthread_setname_np */

@@ -6,7 +6,8 @@
  *
  *   I1  After a result other than 0 nothing was taken or given; *out and *done are not read.
  *   I2  A transfer moves at least one byte of a request that is not empty, or nothing at the end of a file or
- * of a connection; *done tells how many. I3  Entries without a result cannot fail.
+ *       of a connection; *done tells how many.
+ *   I3  Entries without a result cannot fail.
  *
  * Meaning, ownership and threads are those of the function of the same name in env.h.
  */
@@ -56,8 +57,8 @@ struct EnvTable {
     bool (*stdout_is_terminal)(Env *env);
 
     int (*socket_connect)(Env *env, const char *host, const char *port, EnvSocket **out);
-    int (*socket_finish_connect)(Env *env,
-                                 EnvSocket *socket); /* 0 also when it goes on with the next address */
+    /* 0 also when it goes on with the next address */
+    int (*socket_finish_connect)(Env *env, EnvSocket *socket);
     bool (*socket_is_connected)(Env *env, const EnvSocket *socket);
     int (*socket_listen)(Env *env, const char *host, const char *port, EnvSocket **out);
     uint16_t (*socket_port)(Env *env, const EnvSocket *socket);

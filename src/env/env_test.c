@@ -291,8 +291,7 @@ TEST(a_path_without_directory_is_replaced_too) {
 
 /* ---- standard output ---- */
 
-/* Runs `run` in a child whose standard output is a pipe that nobody reads; its exit code, or -1 for a signal.
- */
+/* Runs `run` in a child whose standard output is a pipe without a reader; its exit code, -1 for a signal. */
 static int in_child_with_closed_stdout(int (*run)(void)) {
     int ends[2];
     REQUIRE(pipe(ends) == 0);
@@ -663,8 +662,8 @@ TEST(another_thread_wakes_a_poll_and_a_condition) {
         CHECK(env_cond_wait(env, waker.cond, waker.mutex, ENV_FOREVER));
     CHECK(waker.was_current);
     env_mutex_unlock(env, waker.mutex);
-    CHECK_OK(env_poll_wait(env, waker.poll, NULL, 0, ENV_FOREVER, &err),
-             err); /* the wake may have come before */
+    /* The wake may have come before. */
+    CHECK_OK(env_poll_wait(env, waker.poll, NULL, 0, ENV_FOREVER, &err), err);
     env_thread_join(env, waker.thread);
     env_poll_destroy(env, waker.poll);
     env_cond_destroy(env, waker.cond);

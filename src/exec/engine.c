@@ -1,13 +1,15 @@
 /* engine.c - a plan as pipelines, and the rounds of a batch.
  *
- *   compile:  plan nodes --> producers (sources, breakers), operators per worker, collectors; joined by routes
- *   run:      begin --> level 0: splits of the sources --> level 1: breakers they feed: prepare, produce --> ...
+ *   compile:  plan nodes --> producers (sources, breakers), operators per worker, collectors;
+ *                            joined by routes
+ *   run:      begin --> level 0: splits of the sources
+ *                   --> level 1: breakers that they feed: prepare, produce --> ...
  *                   --> outputs are readable --keep | rollback--> idle
  *
  *   R1  A producer's level is above that of every producer that feeds it: when its tasks run, all its rows
  *       have come.
- *   R2  Split numbers are given before the batch starts, from the plan and the inputs alone, so they (and with
- *       them the order of everything that is collected) do not depend on workers.
+ *   R2  Split numbers are given before the batch starts, from the plan and the inputs alone, so they (and
+ *       with them the order of everything that is collected) do not depend on workers.
  *   R3  A failure anywhere ends the batch: every store is rolled back, every producer has ended, no output is
  *       readable.
  */
@@ -40,8 +42,8 @@ typedef struct Route {
 
 typedef struct EngineNode {
     const PlanNode *node;
-    const PlanNode
-        *rows; /* whose rows it gives: its own, or of a source those of the node that is fused with it */
+    /* Whose rows it gives: its own, or of a source those of the node that is fused with it. */
+    const PlanNode *rows;
     const char *who;
     uint32_t level; /* R1; of what reaches it */
     Producer *producer;
@@ -136,8 +138,7 @@ static void add_routes(Engine *engine, uint32_t from, uint32_t at, const Hop *ho
     }
 }
 
-/* Where rows of a node go, on one worker. Consumers have higher indices: their operators are there already.
- */
+/* Where rows of a node go, on one worker. Consumers have higher indices: their operators are there. */
 static Emit make_emit(Engine *engine, uint32_t from, uint32_t worker) {
     Emit emit = {.chunk_rows_max = engine->options.chunk_rows_max};
     for (uint32_t r = 0; r < engine->route_count; r++)

@@ -73,8 +73,8 @@ void engine_rollback(Engine *engine);
  * have: INVALID. */
 CHECKED Status engine_apply_delta(Engine *engine, Str delta, Error *err);
 
-/* The parts of such a delta, without an engine: `visit` is called for each operator and partition that it changes, and with
- * DELTA_NO_PARTITION for an operator whose state began without a key. CORRUPT. */
+/* The parts of such a delta, without an engine: `visit` is called for each operator and partition that it
+ * changes, and with DELTA_NO_PARTITION for an operator whose state began without a key. CORRUPT. */
 #define DELTA_NO_PARTITION UINT32_MAX
 CHECKED Status engine_visit_delta(Str delta,
                                   Status (*visit)(void *self, Str operator_id, uint32_t partition,
@@ -84,7 +84,7 @@ CHECKED Status engine_visit_delta(Str delta,
 /* Snapshots: one section per stateful operator and partition, named "state/<operator id>/<partition>". */
 CHECKED Status engine_save(Engine *engine, Status (*begin_section)(void *self, Str name, Error *err),
                            StateSink sink, Error *err);
-CHECKED Status engine_load_section(Engine *engine, Str name, StateFeed feed,
-                                   Error *err); /* a name that it does not know: INVALID */
+/* A name that it does not know: INVALID. */
+CHECKED Status engine_load_section(Engine *engine, Str name, StateFeed feed, Error *err);
 
 #endif

@@ -116,8 +116,7 @@ void fold_words(FoldOp op, KeySlot *slots, const uint32_t *at, const uint64_t *w
 
 /* ---- cells ---- */
 
-/* Memory for `size` bytes, of which the first `used` are kept. What grows once will grow again: it doubles.
- */
+/* Memory for `size` bytes; keeps the first `used`. It doubles: what grows once will grow again. */
 CHECKED static Status cell_reserve(Cell *cell, size_t used, size_t size, const CellContext *context,
                                    Error *err) {
     if (size <= cell->capacity)

@@ -1,4 +1,4 @@
-/* keys.h - the key columns of a chunk as what key tables take: views of canonical bytes (codec.h), and hashes.
+/* keys.h - the key columns of a chunk as key tables take them: views of canonical bytes (codec.h), hashes.
  *
  *   - Results stand densely, one for each *selected* row, and are valid until the next read or deinit; views
  *     of a STRING key may be the chunk's own.
@@ -33,8 +33,8 @@ typedef struct Keys {
     Text encoded;
 } Keys;
 
-/* The first `key_count` (at least one) columns of `schema`, which is borrowed. `constant_hash`: for hostile
- * runs. */
+/* The key: the first `key_count` (at least one) columns of `schema`, which is borrowed. `constant_hash` is
+ * for hostile runs. */
 CHECKED Status keys_init(Keys *keys, const Schema *schema, uint32_t key_count, bool constant_hash,
                          Budget *budget, const char *who, Error *err);
 void keys_deinit(Keys *keys);

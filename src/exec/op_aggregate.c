@@ -4,15 +4,15 @@
  *     rows --> partial of this worker, -->  its table is put   -->      ranges of hashes are merged,
  *              or of this split             in hash order               rows leave
  *
- *   A1  Where the order of rows shows in the result there is a partial per split, and they are merged in split
- *       order; else one per worker, which is nearly twice as fast (D2).
+ *   A1  Where the order of rows shows in the result there is a partial per split, and they are merged in
+ *       split order; else one per worker, which is nearly twice as fast (D2).
  *   A2  All partials are ordered by (hash, size, bytes), so merging a range of hashes is merging sorted runs:
  *       no table is built, and rows leave in the order of E3. With one partial there is nothing to merge.
  *   A3  Tasks of produce share the partials: each changes only cells of keys in its own range.
  *   A4  One numeric value column without nulls is folded as words in the slots (fold.h); a table turns to
  *       cells when the first null comes, and before the merge all do if one did.
- *   A5  A function of the user over one numeric column works on words, too. It has no identity: a slot that is
- *       zero is new. So a table turns to cells when a word would be stored as zero, and before a merge.
+ *   A5  A function of the user over one numeric column works on words, too. It has no identity: a slot that
+ *       is zero is new. So a table turns to cells when a word would be stored as zero, and before a merge.
  *
  * Without a key a partial is one slot instead of a table. */
 #include "exec/operator.h"

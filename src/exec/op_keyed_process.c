@@ -5,9 +5,10 @@
  *              1  group the partition's rows by key: columns of values in which the rows of a key stand one
  *                 behind the other
  *              2  each key of the batch: find its state, call, put or remove
- *              3  scan the state: call for keys without values; give key and state of every key that has state
+ *              3  scan the state: call for keys without values; give key and state of every key that has
+ *                 state
  *
- *   K1  Values of a key come in the order (split, arrival, row): that of the input, for any number of workers.
+ *   K1  Values of a key come in the order (split, arrival, row): the input's, for any number of workers.
  *   K2  A partition's state belongs to the one task that runs it. In step 3 only the key at hand is put or
  *       removed.
  *   K3  Rows leave in the order of the state's hashes (E3). */
@@ -310,8 +311,8 @@ CHECKED static Status scan_state(const KeyedProcess *process, ProcessWorker *wor
                                  Giver *giver, Error *err) {
     for (StateScan scan = state_store_scan(store); state_store_next(&scan);) {
         KeyState at = {.key = scan.key, .hash = scan.hash, .has_state = true, .state = scan.value};
-        TRY(giver_put_key(giver, at.key,
-                          err)); /* before the key may go; without an end the row is not there */
+        /* Before the key may go; without an end the row is not there. */
+        TRY(giver_put_key(giver, at.key, err));
         if (!is_in_batch(worker, &scan))
             TRY(update(process, worker, store, &at, (Group){0}, err)); /* K2 */
         if (!at.has_state)

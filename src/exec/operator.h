@@ -37,8 +37,7 @@ typedef struct Emit {
     uint32_t chunk_rows_max; /* never 0 */
 } Emit;
 
-/* Pushes the chunk to every edge, cut into pieces of at most chunk_rows_max rows. Nothing for a chunk without
- * rows. */
+/* Pushes the chunk to every edge, cut into pieces of at most chunk_rows_max rows; of no rows, nothing. */
 CHECKED Status emit_chunk(const Emit *emit, const Chunk *chunk, Error *err);
 
 /* ---- what takes rows ---- */
@@ -73,13 +72,13 @@ typedef struct OperatorContext {
 } OperatorContext;
 
 /* Each gives an operator that the caller owns: op->class->destroy.  NO_MEMORY. */
-CHECKED Status apply_create(const OperatorContext *context, Operator **out,
-                            Error *err); /* map, flat_map: user's */
-CHECKED Status filter_create(const OperatorContext *context, Operator **out,
-                             Error *err); /* predicate, contains */
+/* map, flat_map: a function of the user. */
+CHECKED Status apply_create(const OperatorContext *context, Operator **out, Error *err);
+/* filter: predicate, contains. */
+CHECKED Status filter_create(const OperatorContext *context, Operator **out, Error *err);
 CHECKED Status split_create(const OperatorContext *context, Operator **out, Error *err); /* leat_split */
-CHECKED Status pair_create(const OperatorContext *context, Operator **out,
-                           Error *err); /* leat_pair_with_i64 */
+/* leat_pair_with_i64 */
+CHECKED Status pair_create(const OperatorContext *context, Operator **out, Error *err);
 
 /* ---- what makes rows ---- */
 

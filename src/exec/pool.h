@@ -19,8 +19,7 @@ void pool_destroy(Pool *pool); /* NULL is allowed */
 uint32_t pool_worker_count(const Pool *pool);
 
 typedef Status (*PoolTask)(void *self, uint32_t worker, uint32_t task, Error *err);
-/* The failure of the lowest task that failed, if any; after a failure tasks that have not begun are skipped.
- */
+/* The failure of the lowest task that failed, if any; tasks that have not begun by then are skipped. */
 CHECKED Status pool_run(Pool *pool, bool run_inline, uint32_t task_count, PoolTask task, void *self,
                         Error *err);
 

@@ -12,8 +12,8 @@
 typedef struct Split Split;
 
 typedef struct TextPiece {
-    Buffer
-        *buffer; /* shared: released by the split at the next call or close; NULL: the split is at its end */
+    /* Shared: released by the split at the next call or close; NULL: the split is at its end. */
+    Buffer *buffer;
     size_t begin, end;
     bool skip_lf; /* a LF at `begin` belongs to the CR that ended the piece before */
 } TextPiece;
@@ -21,9 +21,9 @@ typedef struct TextPiece {
 typedef struct SplitClass {
     CHECKED Status (*open)(Split *split, Budget *budget, Error *err);
     CHECKED Status (*next_piece)(Split *split, TextPiece *piece, Error *err); /* text splits */
-    CHECKED Status (*next_chunk)(Split *split, Chunk *chunk, bool *has,
-                                 Error *err); /* row splits: scratch until the next */
-    void (*close)(Split *split);              /* after open succeeded */
+    /* Row splits: scratch until the next. */
+    CHECKED Status (*next_chunk)(Split *split, Chunk *chunk, bool *has, Error *err);
+    void (*close)(Split *split); /* after open succeeded */
     void (*destroy)(Split *split);
 } SplitClass;
 

@@ -6,8 +6,7 @@
  * stand whole in its buffer: text_cut tells how much of a buffer is whole lines, the caller carries the rest
  * over.
  *
- *   I1  Whatever chunks a text comes in, they hold together what leat_str_next_line and leat_str_split give
- * of it.
+ *   I1  In whatever chunks a text comes, they hold what leat_str_next_line and leat_str_split give of it.
  *
  * Memory  the arrays of one chunk, charged to the budget at create; reading cannot fail.  Threads  one owner.
  */
@@ -38,8 +37,7 @@ bool text_reader_next(TextReader *reader, Chunk *out);
 /* The same lines as byte ranges, for functions per record: up to CHUNK_ROWS_MAX at *lines, borrowed until the
  * next call; 0: used up. Only without separator. */
 uint32_t text_reader_next_lines(TextReader *reader, const LeatStr **lines);
-/* What builder_out_begin takes as the input of those lines: a chunk without rows whose column has the buffer.
- */
+/* The input of those lines for builder_out_begin: a chunk without rows whose column has the buffer. */
 const Chunk *text_reader_input(const TextReader *reader);
 uint64_t text_reader_line_count(const TextReader *reader); /* lines given since create */
 

@@ -56,8 +56,9 @@ struct PlanNode {
 
     /* Set by plan_finish */
     uint32_t consumer_count;
-    bool is_fused; /* a PLAN_FLAT_MAP by a one-byte leat_split directly behind a text source that has no other
-                      consumer: decoded by the source's scan, no operator of its own */
+    /* A PLAN_FLAT_MAP by a one-byte leat_split directly behind a text source that has no other consumer: it
+     * is decoded by the source's scan and has no operator of its own. */
+    bool is_fused;
 };
 
 typedef struct Plan {

@@ -12,8 +12,8 @@
  *
  * Values of exactly 8 bytes stand in the slot; others in memory of their own size class.
  *
- * Memory   charged to options.budget; over budget is NO_MEMORY and changes nothing. rollback and keep
- *          cannot fail.
+ * Memory   charged to options.budget; over budget is NO_MEMORY and changes nothing. rollback and keep cannot
+ *          fail.
  * Threads  one owner thread per batch; state_store_stats() may be called from any.
  * Files    none: delta and save bytes go through the caller; their layout is at the top of store.c.
  */
@@ -26,13 +26,13 @@
 typedef struct StateStore StateStore;
 
 typedef struct StateStoreOptions {
-    uint64_t
-        hash_begin; /* hashes owned: [begin, end); end 0: to the top. A put outside is a mistake of ours */
+    /* Hashes owned: [begin, end); end 0: to the top. A put outside is a mistake of ours. */
+    uint64_t hash_begin;
     uint64_t hash_end;
     Budget *budget;  /* borrowed; outlives the store */
     const char *who; /* the operator's id, for refusals; borrowed */
-    bool
-        constant_hash; /* for hostile runs: callers hash every key to KEY_HASH_CONSTANT, and so do apply and load */
+    /* For hostile runs: callers hash every key to KEY_HASH_CONSTANT, and so do apply and load. */
+    bool constant_hash;
 } StateStoreOptions;
 
 typedef struct StateStoreStats {

@@ -78,8 +78,8 @@ struct BatchLog {
     bool is_read_only;
     bool has_spare; /* a recycled file waits */
 
-    Segment
-        *segments; /* oldest first; behind the current one there is at most one, empty: the prepared one */
+    /* Oldest first; behind the current one there is at most one, empty: the prepared one. */
+    Segment *segments;
     size_t segment_count, segment_capacity;
     size_t current;
     EnvFile *file; /* of the current segment; NULL when read-only */

@@ -435,8 +435,8 @@ TEST(a_missing_a_copied_and_an_empty_segment_are_named) {
     remove_segment_file(directory, 2);
     CHECK_EQ(find_all(directory, false, &found, NULL, &err), STATUS_CORRUPT);
     CHECK(strstr(err.message, "batch-0000000000000002.log") && strstr(err.message, "missing"));
-    write_segment_file(directory, 2,
-                       text_str(&third)); /* a copy under another name: the same first sequence twice */
+    /* A copy under another name: the same first sequence twice. */
+    write_segment_file(directory, 2, text_str(&third));
     CHECK_EQ(find_all(directory, false, &found, NULL, &err), STATUS_CORRUPT);
     CHECK(strstr(err.message, "batch-0000000000000002.log") && strstr(err.message, "copy"));
     write_segment_file(directory, 2, STR(""));
@@ -525,8 +525,8 @@ TEST(the_late_write_of_a_replaced_owner_is_cut_or_refused) {
     BatchLog *log;
     write_log(directory, 3, 3);
     Text two = read_segment_file(directory, 1); /* until frame 3 */
-    REQUIRE(
-        CHECK_OK(open_log(env_real(), directory, &log, NULL, &err), err)); /* epoch 1 goes on with 4 and 5 */
+    /* Epoch 1 goes on with 4 and 5. */
+    REQUIRE(CHECK_OK(open_log(env_real(), directory, &log, NULL, &err), err));
     CHECK_OK(append(log, 0, &err), err);
     CHECK_OK(append(log, 0, &err), err);
     CHECK_OK(batch_log_sync(log, &err), err);
@@ -541,8 +541,8 @@ TEST(the_late_write_of_a_replaced_owner_is_cut_or_refused) {
     Text bytes = read_segment_file(directory, 1);
     uint64_t offsets[64];
     REQUIRE(frame_offsets(text_str(&old), offsets) == 5);
-    memcpy(bytes.data + offsets[4], old.data + offsets[4],
-           bytes.size - offsets[4]); /* the old 5 behind the new 4 */
+    /* The old 5 behind the new 4. */
+    memcpy(bytes.data + offsets[4], old.data + offsets[4], bytes.size - offsets[4]);
     write_segment_file(directory, 1, text_str(&bytes));
     Found found;
     BatchLogCut cut;

@@ -1,5 +1,4 @@
-/* block_log.h - the log of what receivers have taken in (D9): data blocks of sources that cannot be
- * read again.
+/* block_log.h - the log of what receivers have taken in (D9): blocks of sources that cannot be read again.
  *
  * Blocks stand in segment files `block-%016x.log` of a checkpoint directory: a 64-byte header and the
  * data, padded to 4096 bytes. Headers are scanned at recovery, data only where it is needed. A thread of

@@ -70,8 +70,8 @@ TEST(the_first_start_decides_the_later_ones_find) {
     REQUIRE(CHECK_OK(checkpoint_open(env_real(), directory, &other, &second, &err), err));
     CHECK(!checkpoint_is_new(second) && is_same(&stored, checkpoint_identity(second)));
     Checkpoint *reader;
-    REQUIRE(
-        CHECK_OK(checkpoint_open_read_only(env_real(), directory, &reader, &err), err)); /* needs no lock */
+    /* Needs no lock. */
+    REQUIRE(CHECK_OK(checkpoint_open_read_only(env_real(), directory, &reader, &err), err));
     CHECK(is_same(&stored, checkpoint_identity(reader)));
     checkpoint_close(reader);
     checkpoint_close(second);

@@ -2,9 +2,9 @@
  *
  * The life of a driver:
  *
- *     driver_create       open_checkpoint -> engine -> open_sources -> survey_log -> load_snapshot ->
- * begin_epoch driver_start        the thread begins drive               replay_log -> start_sources -> {
- * wait_for_batch -> run_batch }... -> stop
+ *     driver_create  open_checkpoint -> engine -> open_sources -> survey_log -> load_snapshot -> begin_epoch
+ *     driver_start   the thread begins
+ *     drive          replay_log -> start_sources -> { wait_for_batch -> run_batch }... -> stop
  *
  * survey_log reads the log once to learn, per batch, how it ended; replay_log reads it again and brings
  * sources and state to where they were. A batch that had not ended is run again in its place in that order,
@@ -12,11 +12,17 @@
  *
  * The life of a batch (run_batch), with the steps of the protocol:
  *
- *     plan_sources        S1   each source says what is in the batch, as bytes; receivers hand their blocks
- * to the block log read_sources        S2   the bytes become splits engine_run          S3 S4 append_plan
- * PLAN, into the log's memory log_batch           S5   DELTA; PLAN and DELTA: one write, one sync (D4: none
- * when there is nothing to lose) run_outputs         S6 S7 log_commit          S8   written, not synced: the
- * next sync covers it engine_keep, done   S9 maybe_snapshot      S10
+ *     plan_sources       S1      each source says what is in the batch, as bytes; receivers hand their
+ *                                blocks to the block log
+ *     read_sources       S2      the bytes become splits
+ *     engine_run         S3 S4
+ *     append_plan                PLAN, into the log's memory
+ *     log_batch          S5      DELTA; PLAN and DELTA: one write, one sync (D4: none when there is nothing
+ *                                to lose)
+ *     run_outputs        S6 S7
+ *     log_commit         S8      written, not synced: the next sync covers it
+ *     engine_keep, done  S9
+ *     maybe_snapshot     S10
  *
  * A batch id is its place on the grid: (batch time - zero time) / interval. Ids ascend; a time at which no
  * output had anything to do leaves no frame, so there may be gaps.
@@ -771,8 +777,8 @@ CHECKED static Status run_batch(Driver *driver, uint64_t batch_id, Error *err) {
     TRY(run_engine(driver, batch_id, err));
     driver->run_count++;
     if (!has_output(driver) && !has_input(driver) && !engine_is_changed(driver->engine)) {
-        engine_keep(
-            driver->engine); /* no source had a batch: there is nothing to do and nothing to remember */
+        /* No source had a batch: there is nothing to do and nothing to remember. */
+        engine_keep(driver->engine);
         tell_sources(driver, batch_id);
         return STATUS_OK;
     }

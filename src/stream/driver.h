@@ -6,16 +6,18 @@
  * batch protocol). The states and the order of calls are at the top of driver.c; the frames are in frames.h.
  *
  *   D1  Batch times are on the grid and strictly ascend, over restarts too; times that passed while the
- * program was down are run in order after a restart (Spark's rule), and a batch that takes long delays the
- * next ones: none is skipped. D2  No output of a batch runs before its PLAN and DELTA are durable (where
- * there is a checkpoint). D3  A batch whose COMMIT is in the log is never run again; one whose COMMIT is
- * missing, or says that an output failed, is run again with its planned ranges, and only the outputs that had
- * not ended well are given it. D4  A batch that changes nothing - no input that must be logged, no state
- * changed - is not synced. D5  A failed output leaves its batch pending and the driver going; a failed run,
- * log or source stops the driver.
+ *       program was down are run in order after a restart (Spark's rule), and a batch that takes long delays
+ *       the next ones: none is skipped.
+ *   D2  No output of a batch runs before its PLAN and DELTA are durable (where there is a checkpoint).
+ *   D3  A batch whose COMMIT is in the log is never run again; one whose COMMIT is missing, or says that an
+ *       output failed, is run again with its planned ranges, and only the outputs that had not ended well are
+ *       given it.
+ *   D4  A batch that changes nothing - no input that must be logged, no state changed - is not synced.
+ *   D5  A failed output leaves its batch pending and the driver going; a failed run, log or source stops the
+ *       driver.
  *
  * Threads  create, start, destroy: the owner. stop, wait, failure: any. advance: the owner, with the manual
- * clock.
+ *          clock.
  */
 #ifndef LEAT_STREAM_DRIVER_H
 #define LEAT_STREAM_DRIVER_H

@@ -450,8 +450,8 @@ TEST(a_failed_output_stays_pending_and_is_given_again_with_the_rows_of_its_time)
     CHECK(strstr(err.message, "leat_file: batch 2000 ms: the table is locked") != NULL);
     read_output(&job, &out);
     CHECK(strstr(out.data, "2000:") == NULL && strstr(out.data, "3000:") != NULL); /* later batches went on */
-    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err),
-             STATUS_UNAVAILABLE); /* still failing: still pending */
+    /* Still failing: still pending. */
+    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err), STATUS_UNAVAILABLE);
     job.output.fails_at_ms = 0;
     CHECK_OK(job_run_until(&job, env_real(), 4000, &err), err);
     read_output(&job, &out);
@@ -513,8 +513,8 @@ TEST(a_batch_that_cannot_be_read_stops_the_driver_and_is_kept) {
     empty_job(&job);
     CHECK_EQ(job_run_until(&job, env_real(), 3000, &err), STATUS_IO);
     CHECK(strstr(err.message, "the script says so") != NULL);
-    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err),
-             STATUS_IO); /* its PLAN is in the log: it is not skipped */
+    /* Its PLAN is in the log: it is not skipped. */
+    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err), STATUS_IO);
 }
 
 TEST(without_a_checkpoint_state_is_refused_and_the_rest_runs) {
@@ -607,8 +607,8 @@ TEST(no_output_before_the_sync_of_its_batch) {
     }
     CHECK_EQ(outputs, 6);
     CHECK(syncs_at_output[0] > 0);
-    CHECK_EQ(syncs_at_output[2] - syncs_at_output[1],
-             1); /* one sync a batch; behind the first a segment is prepared */
+    /* One sync a batch; behind the first a segment is prepared. */
+    CHECK_EQ(syncs_at_output[2] - syncs_at_output[1], 1);
     CHECK_EQ(syncs_at_output[3] - syncs_at_output[2], 1); /* the COMMIT of the third */
     CHECK_EQ(syncs_at_output[5] - syncs_at_output[3], 0);
     text_deinit(&trace);
@@ -628,8 +628,8 @@ TEST(no_plan_before_the_sync_of_the_blocks_it_names) {
         if (line_has(line, " sync ", "block-"))
             block_syncs++;
         if (line_has(line, " write ", "batch-0"))
-            block_syncs_at_plan =
-                block_syncs; /* the last such write before an output is its PLAN and DELTA */
+            /* The last such write before an output is its PLAN and DELTA. */
+            block_syncs_at_plan = block_syncs;
         if (line_has(line, " write ", job.output_path) && outputs < 3)
             CHECK(block_syncs_at_plan >= ++outputs);
     }

@@ -1,10 +1,11 @@
 /* poller.c - one loop: ask the handlers what they wait for, wait for all of it, call those it happened to.
  *
  *   P1  Fields of a handler are read and written by the poller's thread only, next and is_kicked under the
- * mutex. P2  The mutex is not held while waiting or while a handler is called: handlers may kick, others may
- * add. P3  A round begins by collecting the handlers anew. Who is unlinked is in no later round; so when the
- * number of the round has moved on, neither the wait nor a call refers to it (poller_remove). P4  Without
- * events, deadlines and kicks nothing wakes: the wait is for ever.
+ *       mutex.
+ *   P2  The mutex is not held while waiting or while a handler is called: handlers may kick, others may add.
+ *   P3  A round begins by collecting the handlers anew. Who is unlinked is in no later round; so when the
+ *       number of the round has moved on, neither the wait nor a call refers to it (poller_remove).
+ *   P4  Without events, deadlines and kicks nothing wakes: the wait is for ever.
  */
 #include "stream/poller.h"
 
@@ -24,8 +25,7 @@ struct Poller {
     PollHandler *handlers; /* linked by next */
     uint64_t round;        /* P3 */
     bool is_ending;
-    /* The thread's own: handler i waits for items[i]. An entry is NULL once its handler was removed (mutex).
-     */
+    /* The thread's own: handler i waits for items[i]; NULL (under the mutex) once it was removed. */
     PollHandler **called;
     EnvPollItem *items;
     size_t count, capacity;

@@ -4,7 +4,7 @@
  * is called on the poller's thread when that happens. Handlers must not block.
  *
  * Threads  add, remove, kick from any (not from inside a handler of the same poller for remove); callbacks on
- * the poller's own.
+ *          the poller's own.
  */
 #ifndef LEAT_STREAM_POLLER_H
 #define LEAT_STREAM_POLLER_H

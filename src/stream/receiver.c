@@ -8,15 +8,18 @@
  * the connector may be writing (it was lent by receiver_room).
  *
  *   V1  Only the connector's thread moves or seals the current buffer; the driver's moves `begin` on (plan
- * copies out what it takes), and may seal only a buffer that receiver_room would refuse: that one is not
- * lent. V2  A line within the limit never leaves the current buffer in parts; one over the limit is dropped
- * as soon as it is: is_skipping until it ends. So memory does not depend on the length of lines. V3  skip_lf:
- * the CR that ended a line has left the buffer; a LF as the next byte belongs to it. Then lines_end == size.
+ *       copies out what it takes), and may seal only a buffer that receiver_room would refuse: that one is
+ *       not lent.
+ *   V2  A line within the limit never leaves the current buffer in parts; one over the limit is dropped as
+ *       soon as it is: is_skipping until it ends. So memory does not depend on the length of lines.
+ *   V3  skip_lf: the CR that ended a line has left the buffer; a LF as the next byte belongs to it. Then
+ *       lines_end == size.
  *   V4  Blocks of the stream are numbered; a block's flags are the number (modulo 256) of inline entries
- * before it, and an inline entry holds the number of the block before it. So recovery sees when an inline
- * entry is missing in front of a block (its PLAN was not durable), and drops what is behind the hole: R1. V5
- * Two buffers, the current and a spare one, are the receiver's from create to destroy (but while a batch has
- * them): one batch at a time always fits, whatever the others take of the budget.
+ *       before it, and an inline entry holds the number of the block before it. So recovery sees when an
+ *       inline entry is missing in front of a block (its PLAN was not durable), and drops what is behind the
+ *       hole: R1.
+ *   V5  Two buffers, the current and a spare one, are the receiver's from create to destroy (but while a
+ *       batch has them): one batch at a time always fits, whatever the others take of the budget.
  *
  * The plan, entry by entry:
  *     u8 1  block   BlockRef (block_ref_encode)
@@ -493,8 +496,8 @@ Status receiver_end_of_connection(Receiver *receiver, Error *err) {
         current->data[current->size++] = '\n'; /* current_room keeps a byte for it */
         receiver->lines_end = current->size;
     } else if (current->size > receiver->begin) {
-        current->data[current->size - 1] =
-            '\n'; /* was a LF, or a CR that the next connection must not join */
+        /* Was a LF, or a CR that the next connection must not join. */
+        current->data[current->size - 1] = '\n';
     }
     receiver->skip_lf = receiver->is_skipping = false;
     receiver->connection++;

@@ -39,8 +39,7 @@ typedef struct SnapshotReader SnapshotReader;
  * stays at 1 MiB. NOT_FOUND: there is none. CORRUPT. UNSUPPORTED: a newer format. The caller owns *out. */
 CHECKED Status snapshot_open(Env *env, const char *directory, SnapshotReader **out, SnapshotInfo *info,
                              Error *err);
-/* The next section; *name empty at the end. Skips what was not read of the one before (and still checks it).
- */
+/* The next section; *name empty at the end. What was not read of the one before is skipped, but checked. */
 CHECKED Status snapshot_next_section(SnapshotReader *reader, Str *name, uint64_t *size_bytes, Error *err);
 /* The next piece of the section's bytes, borrowed until the next call; empty at its end. */
 CHECKED Status snapshot_read(SnapshotReader *reader, Str *piece, Error *err);

@@ -12,8 +12,8 @@
  *   S1  plan(b) is called once per batch time, times ascending; it never fails for lack of data.
  *   S2  read(bytes) depends on nothing but the bytes and what they refer to.
  *   S3  replay(b, bytes) leaves the source as plan(b) did when it gave these bytes; done(b) says that nothing
- * will ask for this batch again, in the order of batches. S4  save gives what restore needs to go on behind
- * the last planned batch.
+ *       will ask for this batch again, in the order of batches.
+ *   S4  save gives what restore needs to go on behind the last planned batch.
  */
 #ifndef LEAT_STREAM_SOURCE_H
 #define LEAT_STREAM_SOURCE_H
@@ -37,8 +37,7 @@ typedef struct SourceServices {
     bool is_manual_clock;
     uint64_t line_size_bytes_max;
     int64_t restart_delay_ms;
-    uint32_t split_count; /* how many splits a source that can choose should give; for hostile runs; 0: its
-                             own choice */
+    uint32_t split_count; /* hostile runs: how many splits a source that can choose gives; 0: its choice */
 } SourceServices;
 
 typedef struct SourceClass {

@@ -1,5 +1,5 @@
-/* file_plan.c - any bytes as the plan of a file source, or as what it saved: they are refused as CORRUPT, or give
- * ranges that can be made. No file is opened. */
+/* file_plan.c - any bytes as the plan of a file source, or as what it saved: they are refused as CORRUPT, or
+ * give ranges that can be made. No file is opened. */
 #include "connect/file/file_source.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -145,8 +145,8 @@ static inline __m256i hash_short(__m256i first, __m256i second) {
     const __m256i byte = all(0xff);
     __m256i size = _mm256_and_si256(first, all(UINT32_MAX));
     __m256i bits = _mm256_slli_epi64(size, 3);
-    __m256i word =
-        _mm256_or_si256(_mm256_srli_epi64(first, 32), _mm256_slli_epi64(second, 32)); /* bytes 0-7 */
+    /* Bytes 0-7. */
+    __m256i word = _mm256_or_si256(_mm256_srli_epi64(first, 32), _mm256_slli_epi64(second, 32));
 
     /* 1-3 bytes */
     __m256i middle =

@@ -200,8 +200,8 @@ static inline __m512i xor_shifted(__m512i hash, unsigned shift) {
 static inline __m512i hash_short(__m512i first, __m512i second) {
     const __m512i byte = all(0xff);
     __m512i size = _mm512_and_si512(first, all(UINT32_MAX)), bits = _mm512_slli_epi64(size, 3);
-    __m512i word =
-        _mm512_or_si512(_mm512_srli_epi64(first, 32), _mm512_slli_epi64(second, 32)); /* bytes 0-7 */
+    /* Bytes 0-7. */
+    __m512i word = _mm512_or_si512(_mm512_srli_epi64(first, 32), _mm512_slli_epi64(second, 32));
     __mmask8 over_3 = _mm512_cmpgt_epu64_mask(size, all(3)), over_8 = _mm512_cmpgt_epu64_mask(size, all(8));
 
     /* 1-3 bytes */
@@ -216,8 +216,8 @@ static inline __m512i hash_short(__m512i first, __m512i second) {
     /* 4-8 bytes: the last four above the first four */
     __m512i b = _mm512_and_si512(_mm512_srlv_epi64(word, _mm512_sub_epi64(bits, all(32))), all(UINT32_MAX));
     b = _mm512_xor_si512(_mm512_add_epi64(b, _mm512_slli_epi64(word, 32)), all(XXH3_SECRET_4_8));
-    b = _mm512_ternarylogic_epi64(b, _mm512_rol_epi64(b, 49), _mm512_rol_epi64(b, 24),
-                                  0x96); /* b ^ b' ^ b" */
+    /* b ^ b' ^ b" */
+    b = _mm512_ternarylogic_epi64(b, _mm512_rol_epi64(b, 49), _mm512_rol_epi64(b, 24), 0x96);
 
     /* 9-12 bytes: the first eight and the last eight */
     const __m512i reversed =

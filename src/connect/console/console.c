@@ -55,8 +55,8 @@ static void add_console(LeatStream *stream, const char *call, RowTextStyle style
                          .style = style,
                          .schema = stream->schema,
                          .row_count = (uint64_t)row_count};
-    stream_to_output(stream, call, &console->output,
-                     (uint64_t)row_count + 1); /* one more tells whether "..." follows */
+    /* One more tells whether "..." follows. */
+    stream_to_output(stream, call, &console->output, (uint64_t)row_count + 1);
 }
 
 void leat_print(LeatStream *stream) {

@@ -9,8 +9,8 @@
  *
  *   T1  buffer[at, size) was read and not given yet; buffer[size] stands at file offset `offset`.
  *   T2  In SEEKING bytes are dropped: those before the first line, or of a line over the limit. The ending
- * that is looked for may be split over two reads: skip_lf. T3  IN_LINES: `at` is the begin of a line of this
- * range.
+ *       that is looked for may be split over two reads: skip_lf.
+ *   T3  IN_LINES: `at` is the begin of a line of this range.
  */
 #include "connect/file/file_split.h"
 

@@ -3,8 +3,8 @@
  * A line belongs to the range in which its first byte lies, so ranges that cover a file give each line once.
  * A line ends by LF, CR or CRLF, also over the boundary of a range.
  *
- * Memory  one buffer of 1 MiB and what downstream still looks at; as much more as its longest line needs, up
- * to the limit. All charged to the budget given to open: NO_MEMORY names the path.
+ * Memory   one buffer of 1 MiB and what downstream still looks at; as much more as its longest line needs, up
+ *          to the limit. All charged to the budget given to open: NO_MEMORY names the path.
  */
 #ifndef LEAT_CONNECT_FILE_SPLIT_H
 #define LEAT_CONNECT_FILE_SPLIT_H

@@ -211,8 +211,8 @@ CHECKED static Status socket_start(Source *base, Error *err) {
     SocketSource *source = (SocketSource *)base;
     TRY(receiver_start(source->receiver, err));
     move(source, SOCKET_WAITING);
-    source->handler = (PollHandler){.on_event = on_event,
-                                    .deadline_us = env_monotonic_us(source->env)}; /* the first try: now */
+    /* The first try: now. */
+    source->handler = (PollHandler){.on_event = on_event, .deadline_us = env_monotonic_us(source->env)};
     Status st = poller_add(source->services->poller, &source->handler, err);
     source->is_added = st == STATUS_OK;
     return st;

@@ -309,8 +309,8 @@ TEST(a_port_that_is_none_is_not_tried_for_ever) {
     bench_init(&bench, BUDGET_SIZE, NULL);
     snprintf(bench.port, sizeof bench.port, "99999");
     start(&bench);
-    bench.source->class->stop(
-        bench.source); /* the poller has called it once before it is removed, or not at all */
+    /* The poller has called it once before it is removed, or not at all. */
+    bench.source->class->stop(bench.source);
     run_batch(&bench);
     CHECK_EQ(bench.lines.count, 0);
     finish(&bench);
