@@ -35,46 +35,100 @@ void literal_f64(double value, Text *out) {
     }
 }
 
-/* `quote` and backslash get a backslash; `append` writes what stands between them. */
-static void append_quoted(Str value, char quote, void (*append)(Text *out, Str bytes), Text *out) {
-    text_append_byte(out, quote);
-    for (size_t begin = 0; begin < value.size;) {
-        size_t end = begin;
-        while (end < value.size && value.data[end] != quote && value.data[end] != '\\')
-            end++;
-        append(out, str_slice(value.data + begin, end - begin));
-        if (end < value.size) {
-            text_append_byte(out, '\\');
-            text_append_byte(out, value.data[end++]);
-        }
-        begin = end;
-    }
-    text_append_byte(out, quote);
-}
+/* ---- strings ---- */
 
 static char choose_quote(Str value) {
     bool has_single = value.size && memchr(value.data, '\'', value.size);
     return has_single && !memchr(value.data, '"', value.size) ? '"' : '\'';
 }
 
-void literal_string(Str value, Text *out) {
-    append_quoted(value, choose_quote(value), text_append_escaped, out);
-}
-
-static void append_ascii(Text *out, Str bytes) {
-    for (size_t i = 0; i < bytes.size; i++) {
-        unsigned char c = (unsigned char)bytes.data[i];
-        if (c >= 0x80)
-            text_appendf(out, "\\x%02x", c);
-        else
-            text_append_escaped(out, str_slice(bytes.data + i, 1));
+/* The character that a well-formed text begins with; *size 0: the first byte begins none. */
+static uint32_t decode_character(Str text, size_t *size) {
+    const unsigned char *at = (const unsigned char *)text.data;
+    size_t expected = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+    *size = expected <= text.size && str_is_utf8(str_slice(at, expected)) ? expected : 0;
+    switch (*size) {
+    case 1:
+        return at[0];
+    case 2:
+        return (uint32_t)(at[0] & 0x1f) << 6 | (at[1] & 0x3fu);
+    case 3:
+        return (uint32_t)(at[0] & 0x0f) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+    case 4:
+        return (uint32_t)(at[0] & 0x07) << 18 | (at[1] & 0x3fu) << 12 | (at[2] & 0x3fu) << 6 |
+               (at[3] & 0x3fu);
+    default:
+        return 0;
     }
 }
 
-void literal_binary(Str value, Text *out) {
-    text_append_byte(out, 'b');
-    append_quoted(value, choose_quote(value), append_ascii, out);
+/* Not the categories Cc, Cf, Co, Zl, Zp and Zs but the blank; surrogates are not well-formed UTF-8. */
+static bool is_printable(uint32_t c) {
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {
+        {0x00, 0x1f},       {0x7f, 0xa0},       {0xad, 0xad},         {0x600, 0x605},     {0x61c, 0x61c},
+        {0x6dd, 0x6dd},     {0x70f, 0x70f},     {0x890, 0x891},       {0x8e2, 0x8e2},     {0x1680, 0x1680},
+        {0x180e, 0x180e},   {0x2000, 0x200f},   {0x2028, 0x202f},     {0x205f, 0x2064},   {0x2066, 0x206f},
+        {0x3000, 0x3000},   {0xe000, 0xf8ff},   {0xfeff, 0xfeff},     {0xfff9, 0xfffb},   {0x110bd, 0x110bd},
+        {0x110cd, 0x110cd}, {0x13430, 0x1343f}, {0x1bca0, 0x1bca3},   {0x1d173, 0x1d17a}, {0xe0001, 0xe0001},
+        {0xe0020, 0xe007f}, {0xf0000, 0xffffd}, {0x100000, 0x10fffd},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(ranges) && ranges[i].first <= c; i++) {
+        if (c <= ranges[i].last)
+            return false;
+    }
+    return true;
 }
+
+static void append_character(uint32_t c, char quote, Str bytes, Text *out) {
+    if (c == (unsigned char)quote || c == '\\')
+        text_appendf(out, "\\%c", (char)c);
+    else if (c == '\t')
+        text_append(out, STR("\\t"));
+    else if (c == '\n')
+        text_append(out, STR("\\n"));
+    else if (c == '\r')
+        text_append(out, STR("\\r"));
+    else if (is_printable(c))
+        text_append(out, bytes);
+    else
+        text_appendf(out, c <= 0xff ? "\\x%02x" : c <= 0xffff ? "\\u%04x" : "\\U%08x", c);
+}
+
+void literal_string(Str value, Text *out) {
+    char quote = choose_quote(value);
+    text_append_byte(out, quote);
+    for (size_t at = 0; at < value.size;) {
+        Str rest = str_slice(value.data + at, value.size - at);
+        size_t size;
+        uint32_t c = decode_character(rest, &size);
+        if (size == 0) {
+            text_appendf(out, "\\udc%02x", (unsigned char)rest.data[0]); /* as surrogateescape decodes it */
+            at++;
+            continue;
+        }
+        append_character(c, quote, str_slice(rest.data, size), out);
+        at += size;
+    }
+    text_append_byte(out, quote);
+}
+
+void literal_binary(Str value, Text *out) {
+    char quote = choose_quote(value);
+    text_append_byte(out, 'b');
+    text_append_byte(out, quote);
+    for (size_t i = 0; i < value.size; i++) {
+        unsigned char c = (unsigned char)value.data[i];
+        if (c < 0x80)
+            append_character(c, quote, str_slice(value.data + i, 1), out);
+        else
+            text_appendf(out, "\\x%02x", c);
+    }
+    text_append_byte(out, quote);
+}
+
+/* ---- times ---- */
 
 void literal_timestamp(int64_t time_us, Text *out) {
     const int64_t us_per_day = INT64_C(86400000000);

@@ -1,7 +1,8 @@
-/* literal.h - single values as text, the way Python's repr() shows them: 'it', b'\x00', 1.0, None, True, [1,
- * 2].
+/* literal.h - single values as text, as Python's repr() shows them: 'it', b'\x00', 1.0, True.
  *
- * TIMESTAMP is shown as 2026-11-21 10:00:01.5Z (fraction only where there is one; any int64 has a text).
+ * One thing is ours: which code points repr() escapes depends on the Unicode version of that Python. Here
+ * controls, separators other than the blank, format characters, surrogates and private use are escaped; code
+ * points that nobody has assigned are not.
  */
 #ifndef LEAT_COLUMN_LITERAL_H
 #define LEAT_COLUMN_LITERAL_H
@@ -12,10 +13,12 @@ void literal_bool(bool value, Text *out);
 void literal_i64(int64_t value, Text *out);
 /* The shortest decimal that reads back as the same double: 0.1, 1e+16, inf, nan. */
 void literal_f64(double value, Text *out);
-/* 'text', or "text" where it holds ' and no ". Control bytes and invalid UTF-8 are escaped. */
+/* 'text', or "text" where it holds ' and no ". A byte that is not UTF-8 is shown as Python shows it after
+ * decoding with surrogateescape: \udce9. */
 void literal_string(Str value, Text *out);
 /* b'bytes': everything but printable ASCII is escaped. */
 void literal_binary(Str value, Text *out);
+/* 2026-11-21 10:00:01.5Z; a fraction only where there is one; any int64 has a text. Not as Python has it. */
 void literal_timestamp(int64_t time_us, Text *out);
 
 #endif

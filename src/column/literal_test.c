@@ -73,7 +73,8 @@ TEST(strings_and_bytes_as_python_shows_them) {
     CHECK_STR(string(STR("say \"it's\"")), "'say \"it\\'s\"'");
     CHECK_STR(string(STR("a\\b\n\t\r\x01")), "'a\\\\b\\n\\t\\r\\x01'");
     CHECK_STR(string(STR("sch\xc3\xb6n")), "'sch\xc3\xb6n'");
-    CHECK_STR(string(STR("\xff\xc3")), "'\\xff\\xc3'");
+    CHECK_STR(string(STR("\xff\xc3")), "'\\udcff\\udcc3'");
+    CHECK_STR(string(STR("\xc2\x9b\xe2\x80\x8b")), "'\\x9b\\u200b'"); /* CSI, a blank without width */
     CHECK_STR(string((Str){NULL, 0}), "''");
     CHECK_STR(binary(STR("a\0'")), "b\"a\\x00'\"");
     CHECK_STR(binary(STR("sch\xc3\xb6n\x7f\\")), "b'sch\\xc3\\xb6n\\x7f\\\\'");

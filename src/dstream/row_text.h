@@ -14,15 +14,14 @@
  *   DOUBLE      1.0, 1.0E10, NaN, Infinity       1.0, 10000000000.0, 1e+16, nan, inf
  *   STRING      its bytes                        its bytes / 'it', "it's", 'line\n', 'not UTF-8: \udce9'
  *   BINARY      [01 FF]                          b'\x01\xff'
- *   TIMESTAMP   2026-11-21 10:00:00.0            2026-11-21 10:00:00 / datetime.datetime(2026, 11, 21, 10,
- * 0), local time ARRAY       CompactBuffer(1, 1)              [1, 1] STRUCT      (1,a) (1, 'a'), (1,) with
- * one field null        null                             None
+ *   TIMESTAMP   2026-11-21 10:00:00.0            2026-11-21 10:00:00 /
+ *                                                datetime.datetime(2026, 11, 21, 10, 0), local time
+ *   ARRAY       CompactBuffer(1, 1)              [1, 1]
+ *   STRUCT      (1,a)                            (1, 'a'), (1,) with one field
+ *   null        null                             None
  *
- * Two things that Spark does not say are ours. Spark replaces bytes that are not UTF-8 by U+FFFD when it
- * reads a line; Leat keeps them, and repr shows each as Python would after decoding with surrogateescape. And
- * which code points repr escapes depends on the Unicode version of that Python: here controls, separators
- * other than the blank, format characters, surrogates and private use are escaped; code points that nobody
- * has assigned are not.
+ * Spark replaces bytes that are not UTF-8 by U+FFFD when it reads a line; Leat keeps them, and pprint shows
+ * them inside a pair as literal.h says.
  */
 #ifndef LEAT_DSTREAM_ROW_TEXT_H
 #define LEAT_DSTREAM_ROW_TEXT_H
