@@ -22,9 +22,5 @@ static inline void bitmap_put(uint8_t *bits, size_t i, bool value) {
 }
 
 void bitmap_fill(uint8_t *bits, size_t begin, size_t end, bool value); /* [begin, end) */
-size_t bitmap_count(const uint8_t *bits, size_t bit_count);            /* ones in [0, bit_count) */
-void bitmap_and(const uint8_t *a, const uint8_t *b, uint8_t *out, size_t bit_count);
-/* The first set bit at or after `from`, or bit_count. */
-size_t bitmap_next(const uint8_t *bits, size_t from, size_t bit_count);
 
 #endif

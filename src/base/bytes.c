@@ -16,9 +16,6 @@ uint64_t hash_bytes(const void *data, size_t size) {
 void bytes_put_u8(Text *out, uint8_t value) {
     text_append_byte(out, (char)value);
 }
-void bytes_put_u16(Text *out, uint16_t value) {
-    text_append(out, str_slice(&value, sizeof value));
-}
 void bytes_put_u32(Text *out, uint32_t value) {
     text_append(out, str_slice(&value, sizeof value));
 }
@@ -26,9 +23,6 @@ void bytes_put_u64(Text *out, uint64_t value) {
     text_append(out, str_slice(&value, sizeof value));
 }
 void bytes_put_i64(Text *out, int64_t value) {
-    text_append(out, str_slice(&value, sizeof value));
-}
-void bytes_put_f64(Text *out, double value) {
     text_append(out, str_slice(&value, sizeof value));
 }
 
@@ -70,12 +64,6 @@ uint8_t reader_u8(Reader *r) {
     return value;
 }
 
-uint16_t reader_u16(Reader *r) {
-    uint16_t value = 0;
-    read_value(r, &value, sizeof value);
-    return value;
-}
-
 uint32_t reader_u32(Reader *r) {
     uint32_t value = 0;
     read_value(r, &value, sizeof value);
@@ -90,12 +78,6 @@ uint64_t reader_u64(Reader *r) {
 
 int64_t reader_i64(Reader *r) {
     int64_t value = 0;
-    read_value(r, &value, sizeof value);
-    return value;
-}
-
-double reader_f64(Reader *r) {
-    double value = 0;
     read_value(r, &value, sizeof value);
     return value;
 }

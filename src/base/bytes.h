@@ -12,11 +12,9 @@
 #include "base/str.h"
 
 void bytes_put_u8(Text *out, uint8_t value);
-void bytes_put_u16(Text *out, uint16_t value);
 void bytes_put_u32(Text *out, uint32_t value);
 void bytes_put_u64(Text *out, uint64_t value);
 void bytes_put_i64(Text *out, int64_t value);
-void bytes_put_f64(Text *out, double value);
 void bytes_put_varint(Text *out, uint64_t value); /* LEB128, 1-10 bytes */
 void bytes_put_str(Text *out, Str s);             /* varint size, bytes */
 
@@ -34,11 +32,9 @@ static inline bool reader_at_end(const Reader *r) {
     return r->offset == r->size || r->failed;
 }
 uint8_t reader_u8(Reader *r);
-uint16_t reader_u16(Reader *r);
 uint32_t reader_u32(Reader *r);
 uint64_t reader_u64(Reader *r);
 int64_t reader_i64(Reader *r);
-double reader_f64(Reader *r);
 uint64_t reader_varint(Reader *r); /* a value over 64 bits or over 10 bytes sets `failed` */
 Str reader_str(Reader *r);         /* as bytes_put_str wrote it; borrowed from the reader's bytes */
 Str reader_bytes(Reader *r, size_t size);

@@ -84,32 +84,28 @@ static Status parse_test_splits(Str value, DriverOptions *options, Error *err) {
     return STATUS_OK;
 }
 
-static const ContextOption table[] = {
-    {"memory", "half of what the machine or its control group has", "For chunks, state and buffers together.",
-     false, parse_memory},
-    {"max-line", "16MiB", "A longer line of a text source is left out and reported.", false, parse_max_line},
-    {"receiver-restart-delay", "2000", "Milliseconds between attempts to connect.", false,
-     parse_restart_delay},
-    {"partitions", "8",
-     "Of keyed state and results, 1 to 256; kept by the checkpoint from the first start on.", false,
-     parse_partitions},
-    {"pending-batches-max", "1000", "Batches with a failed output that may wait before the program stops.",
-     false, parse_pending},
-    {"snapshot-log", "64MiB", "A snapshot is taken when the batch log has grown by this much.", false,
-     parse_snapshot_log},
-    {"status", "false", "One line per batch on standard error: time, records, delays.", false, parse_status},
-    {"test-chunk-rows", "2048", "Rows per chunk.", true, parse_test_chunk_rows},
-    {"test-constant-hash", "false", "Every key has the same hash.", true, parse_test_constant_hash},
-    {"test-splits", "each source's choice", "Splits of a batch's input.", true, parse_test_splits},
-};
+typedef struct ContextOption {
+    const char *name;
+    Status (*parse)(Str value, DriverOptions *options, Error *err);
+    bool is_hidden; /* for tests of Leat itself: never suggested; these stand at the end */
+} ContextOption;
 
-const ContextOption *context_option_at(size_t i) {
-    return i < ARRAY_COUNT(table) ? &table[i] : NULL;
-}
+/* Their meanings and defaults are told in leat/context.h, at leat_set. */
+static const ContextOption table[] = {
+    {"memory", parse_memory, false},
+    {"max-line", parse_max_line, false},
+    {"receiver-restart-delay", parse_restart_delay, false},
+    {"partitions", parse_partitions, false},
+    {"pending-batches-max", parse_pending, false},
+    {"snapshot-log", parse_snapshot_log, false},
+    {"status", parse_status, false},
+    {"test-chunk-rows", parse_test_chunk_rows, true},
+    {"test-constant-hash", parse_test_constant_hash, true},
+    {"test-splits", parse_test_splits, true},
+};
 
 static const char *shown_name(const void *unused, size_t i) {
     (void)unused;
-    /* The hidden ones stand at the end. */
     return i < ARRAY_COUNT(table) && !table[i].is_hidden ? table[i].name : NULL;
 }
 

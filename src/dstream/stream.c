@@ -61,15 +61,6 @@ static Arena *arena_of(const LeatContext *context) {
     return context->plan->arena;
 }
 
-static const char *copy_text(LeatContext *context, const char *text) {
-    if (!text)
-        return NULL;
-    size_t size = strlen(text) + 1;
-    char *copy = arena_alloc(arena_of(context), size);
-    memcpy(copy, text, size);
-    return copy;
-}
-
 static LeatStream *stream_of(LeatContext *context, PlanNode *node, const Schema *schema) {
     LeatStream *stream = arena_alloc(arena_of(context), sizeof *stream);
     *stream = (LeatStream){.context = context, .node = node, .schema = schema};
@@ -144,10 +135,7 @@ static bool takes(LeatContext *context, const char *call, const LeatFunction *fu
 static PlanNode *add_node(LeatContext *context, PlanKind kind, const char *call, LeatStream *input,
                           const LeatFunction *function) {
     PlanNode *node = plan_add(context->plan, kind, call, &input->node, 1);
-    node->function = *function;
-    node->function.schema = copy_text(context, function->schema);
-    node->function.text = copy_text(context, function->text);
-    node->function.name = copy_text(context, function->name);
+    node->function = plan_function(context->plan, *function);
     return node;
 }
 
@@ -216,7 +204,7 @@ LeatStream *leat_name(LeatStream *stream, const char *name) {
         return NULL;
     if (!name || !name[0])
         return context_refuse(stream->context, STATUS_INVALID, "leat_name: the name is empty");
-    stream->node->name = copy_text(stream->context, name);
+    stream->node->name = plan_text(stream->context->plan, name);
     return stream;
 }
 

@@ -124,10 +124,6 @@ void pool_destroy(Pool *pool) {
     free(pool);
 }
 
-uint32_t pool_worker_count(const Pool *pool) {
-    return pool->worker_count;
-}
-
 CHECKED static Status run_here(uint32_t task_count, PoolTask task, void *self, Error *err) {
     for (uint32_t i = 0; i < task_count; i++)
         TRY(task(self, 0, i, err));

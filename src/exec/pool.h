@@ -16,7 +16,6 @@ typedef struct Pool Pool;
 /* worker_count >= 1. The caller owns *out. */
 CHECKED Status pool_create(Env *env, uint32_t worker_count, Pool **out, Error *err);
 void pool_destroy(Pool *pool); /* NULL is allowed */
-uint32_t pool_worker_count(const Pool *pool);
 
 typedef Status (*PoolTask)(void *self, uint32_t worker, uint32_t task, Error *err);
 /* The failure of the lowest task that failed, if any; tasks that have not begun by then are skipped. */

@@ -28,7 +28,7 @@ void row_view_deinit(RowView *view) {
     free(view->cells);
 }
 
-void row_view_set_null(RowView *view, uint32_t column) {
+static void set_null(RowView *view, uint32_t column) {
     view->columns[column].validity = no_validity;
     /* Reads as 0 or as an empty text; a text has a data pointer (leat_str_split). */
     if (is_string(view->columns[column].type))
@@ -39,7 +39,7 @@ void row_view_set_null(RowView *view, uint32_t column) {
 
 void row_view_set_all_null(RowView *view, uint32_t column_count) {
     for (uint32_t c = 0; c < column_count; c++)
-        row_view_set_null(view, c);
+        set_null(view, c);
 }
 
 CHECKED static Status refuse_bytes(Str bytes, Error *err) {
@@ -71,14 +71,14 @@ Status row_view_value(RowView *view, Str bytes, uint32_t column_count, Error *er
     if (column_count == 1 && is_word(view->columns[0].type)) {
         if (bytes.size > 0)
             return view_word(view, bytes, err);
-        row_view_set_null(view, 0);
+        set_null(view, 0);
         return STATUS_OK;
     }
     Reader reader = reader_of(bytes);
     for (uint32_t c = 0; c < column_count; c++) {
         uint8_t tag = reader_u8(&reader);
         if (tag == 0) {
-            row_view_set_null(view, c);
+            set_null(view, c);
             continue;
         }
         LeatType kind = view->columns[c].type;
@@ -96,7 +96,7 @@ Status row_view_key(RowView *view, const Key *key, uint32_t key_count, Error *er
     Str bytes = key_str(key);
     LeatType kind = view->columns[0].type;
     if (key->size == KEY_NULL_SIZE) {
-        row_view_set_null(view, 0);
+        set_null(view, 0);
     } else if (key_count > 1 || kind == LEAT_BOOLEAN) {
         return row_view_value(view, bytes, key_count, err);
     } else if (is_string(kind)) {

@@ -29,7 +29,6 @@ void row_view_deinit(RowView *view);
 static inline LeatRow row_view_row(const RowView *view, uint32_t column_count) {
     return (LeatRow){view->columns, column_count, 0};
 }
-void row_view_set_null(RowView *view, uint32_t column);
 void row_view_set_all_null(RowView *view, uint32_t column_count);
 /* Show encoded bytes, which are borrowed.  CORRUPT. */
 CHECKED Status row_view_key(RowView *view, const Key *key, uint32_t key_count, Error *err);

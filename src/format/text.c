@@ -19,8 +19,8 @@ struct TextReader {
     const char *begin; /* of the text in the buffer */
     TextScan scan;
     bool is_finished; /* nothing more in this buffer */
-    Column column, input_column;
-    Chunk input;
+    const Schema *schema;
+    Column column; /* of the chunk given */
 };
 
 Status text_reader_create(TextOptions options, const Schema *schema, Budget *budget, TextReader **out,
@@ -37,10 +37,8 @@ Status text_reader_create(TextOptions options, const Schema *schema, Budget *bud
     if (!options.has_separator)
         TRY_GOTO(fail,
                  array_reserve(&r->lines, 0, CHUNK_ROWS_MAX * sizeof(LeatStr), budget, "text reader", err));
-    r->input_column = (Column){.type = &schema->fields[0].type, .buffers = &r->buffer};
-    r->column = r->input_column;
-    r->column.data = r->views.data;
-    r->input = (Chunk){.schema = schema, .columns = &r->input_column};
+    r->schema = schema;
+    r->column = (Column){.type = &schema->fields[0].type, .data = r->views.data, .buffers = &r->buffer};
     *out = r;
     return STATUS_OK;
 fail:
@@ -67,7 +65,7 @@ void text_reader_begin(TextReader *r, Buffer *buffer, size_t begin, size_t end, 
                          .after_cr = skip_lf,
                          .line_count = r->scan.line_count};
     r->is_finished = false;
-    r->column.buffer_count = r->input_column.buffer_count = 1;
+    r->column.buffer_count = 1;
 }
 
 /* The text is used up and there is room for what stands behind its last line ending: true when something
@@ -107,8 +105,7 @@ bool text_reader_next(TextReader *r, Chunk *out) {
     }
     if (count == 0)
         return false;
-    *out = (Chunk){
-        .schema = r->input.schema, .columns = &r->column, .row_count = count, .selected_count = count};
+    *out = (Chunk){.schema = r->schema, .columns = &r->column, .row_count = count, .selected_count = count};
     return true;
 }
 
@@ -116,10 +113,6 @@ uint32_t text_reader_next_lines(TextReader *r, const LeatStr **lines) {
     ASSERT(!r->options.has_separator);
     *lines = r->lines.data;
     return next_lines(r);
-}
-
-const Chunk *text_reader_input(const TextReader *r) {
-    return &r->input;
 }
 
 uint64_t text_reader_line_count(const TextReader *r) {

@@ -37,8 +37,6 @@ bool text_reader_next(TextReader *reader, Chunk *out);
 /* The same lines as byte ranges, for functions per record: up to CHUNK_ROWS_MAX at *lines, borrowed until the
  * next call; 0: used up. Only without separator. */
 uint32_t text_reader_next_lines(TextReader *reader, const LeatStr **lines);
-/* The input of those lines for builder_out_begin: a chunk without rows whose column has the buffer. */
-const Chunk *text_reader_input(const TextReader *reader);
 uint64_t text_reader_line_count(const TextReader *reader); /* lines given since create */
 
 /* How many bytes of [data, data + size) are whole lines: behind the last LF, or behind the last CR that is

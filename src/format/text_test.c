@@ -323,7 +323,9 @@ TEST(lines_are_the_input_of_functions) {
     text_reader_begin(reader, buffer, 0, buffer->size, false);
     const LeatStr *lines;
     CHECK_EQ(text_reader_next_lines(reader, &lines), 2);
-    LeatOut *out = builder_out_begin(builder, text_reader_input(reader), take, &shown);
+    Column column = {.type = &schema->fields[0].type, .buffer_count = 1, .buffers = &buffer};
+    Chunk input = {.schema = schema, .columns = &column, .row_count = 2, .selected_count = 2};
+    LeatOut *out = builder_out_begin(builder, &input, take, &shown);
     for (uint32_t i = 0; i < 2; i++) {
         LeatStr rest = lines[i], word;
         while (leat_str_split(&rest, ' ', &word))

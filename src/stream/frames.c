@@ -137,12 +137,3 @@ bool commit_frame_next_result(CommitFrame *commit, CommitResult *result) {
     *result = read_result(&commit->results);
     return true;
 }
-
-Status frame_batch_id(Str payload, uint64_t *batch_id, Error *err) {
-    Reader r = reader_of(payload);
-    uint64_t id = reader_varint(&r);
-    if (r.failed)
-        return error_set(err, STATUS_CORRUPT, "frame: no batch id in %zu bytes", payload.size);
-    *batch_id = id;
-    return STATUS_OK;
-}

@@ -65,7 +65,4 @@ void commit_frame_add_result(Text *out, const CommitResult *result);
 CHECKED Status commit_frame_decode(Str payload, CommitFrame *commit, Error *err); /* checks every result */
 bool commit_frame_next_result(CommitFrame *commit, CommitResult *result);
 
-/* The batch a PLAN, DELTA or COMMIT belongs to; CORRUPT for other payloads. */
-CHECKED Status frame_batch_id(Str payload, uint64_t *batch_id, Error *err);
-
 #endif

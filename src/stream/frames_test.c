@@ -75,9 +75,6 @@ TEST(an_open_and_a_delta_come_back) {
     DeltaFrame delta;
     REQUIRE(CHECK_OK(delta_frame_decode(text_str(&text), &delta, &err), err));
     CHECK(delta.batch_id == 9 && str_equal(delta.delta, STR("changes")));
-    uint64_t batch_id;
-    REQUIRE(CHECK_OK(frame_batch_id(text_str(&text), &batch_id, &err), err));
-    CHECK_EQ(batch_id, 9);
     text_deinit(&text);
 }
 

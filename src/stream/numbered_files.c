@@ -16,7 +16,8 @@ char *numbered_file_path(const char *directory, FileFamily family, uint64_t numb
     return path;
 }
 
-bool numbered_file_parse(const char *name, FileFamily family, uint64_t *number) {
+/* False: the name is not one of the family. */
+static bool parse_name(const char *name, FileFamily family, uint64_t *number) {
     size_t prefix_size = strlen(family.prefix), suffix_size = strlen(family.suffix);
     if (strlen(name) != prefix_size + DIGITS + suffix_size || memcmp(name, family.prefix, prefix_size) != 0 ||
         memcmp(name + prefix_size + DIGITS, family.suffix, suffix_size) != 0)
@@ -52,7 +53,7 @@ Status numbered_files_list(Env *env, const char *directory, FileFamily family, u
         if (!name)
             break;
         uint64_t number;
-        if (!numbered_file_parse(name, family, &number))
+        if (!parse_name(name, family, &number))
             continue;
         if (found_count == capacity) {
             capacity = capacity ? capacity * 2 : 16;

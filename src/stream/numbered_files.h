@@ -15,8 +15,6 @@ typedef struct FileFamily {
 
 /* "directory/prefix<number>suffix"; free() it. */
 char *numbered_file_path(const char *directory, FileFamily family, uint64_t number);
-/* False: the name is not one of the family. */
-bool numbered_file_parse(const char *name, FileFamily family, uint64_t *number);
 /* The numbers that are there, ascending; free() *numbers (NULL when there are none). */
 CHECKED Status numbered_files_list(Env *env, const char *directory, FileFamily family, uint64_t **numbers,
                                    size_t *count, Error *err);
