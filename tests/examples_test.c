@@ -440,6 +440,8 @@ TEST(the_demo_plays_a_text_and_goes_on_with_its_totals) {
     CHECK(strstr(program->err.text, "/.local/state/leat/demo") != NULL); /* where the totals are */
     CHECK(strstr(program->err.text, "Ctrl-C") != NULL);                  /* how to stop */
     CHECK(strstr(program->err.text, "nc -lk") != NULL);
+    CHECK(strstr(program->err.text, "\nleat demo: stopped at ") != NULL);
+    CHECK(strstr(program->err.text, " words; the next start goes on from there.\n") != NULL);
     long long total = last_total(program->out.text);
     CHECK(total > 0);
     free(program);

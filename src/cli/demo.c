@@ -59,9 +59,8 @@ static void append_grouped(Text *out, int64_t number) {
     }
 }
 
-/* One line about all words since the first start. */
+/* One line about all words since the first start. `user` is where their number is left. */
 static bool print_totals(LeatBatch *batch, void *user) {
-    (void)user;
     int64_t words = 0, most = 0;
     LeatStr most_frequent = {"", 0};
     LeatRows rows = leat_batch_collect(batch);
@@ -73,6 +72,7 @@ static bool print_totals(LeatBatch *batch, void *user) {
             most_frequent = leat_row_str(&row, 0);
         }
     }
+    *(int64_t *)user = words;
     Text line = {0};
     text_append(&line, STR("Total: "));
     append_grouped(&line, words);
@@ -91,7 +91,7 @@ static bool print_totals(LeatBatch *batch, void *user) {
     return is_written;
 }
 
-static LeatContext *build(const char *port_text) {
+static LeatContext *build(const char *port_text, int64_t *total) {
     LeatContext *ctx = leat_context_create("leat demo", leat_milliseconds(interval_ms));
     LeatStream *lines = leat_socket_text_stream(ctx, "localhost", port_text);
     LeatStream *words = leat_flat_map(lines, leat_split(" "));
@@ -99,7 +99,7 @@ static LeatContext *build(const char *port_text) {
     LeatStream *counts = leat_reduce_by_key(pairs, leat_sum());
     leat_pprint(counts);
     LeatFunction count = leat_update_function("total BIGINT", running_count, NULL);
-    leat_foreach_rdd(leat_name(leat_update_state_by_key(counts, count), "totals"), print_totals, NULL);
+    leat_foreach_rdd(leat_name(leat_update_state_by_key(counts, count), "totals"), print_totals, total);
     return ctx;
 }
 
@@ -147,6 +147,20 @@ static void introduce(const char *directory, const char *port_text, bool has_ser
             port_text, interval_ms, directory);
 }
 
+static void take_leave(int code, int64_t words) {
+    Text line = {0};
+    if (code == LEAT_EXIT_INTERRUPTED)
+        text_append_byte(&line, '\n'); /* a terminal shows ^C and stays in its line */
+    text_append(&line, STR("leat demo: stopped"));
+    if (words >= 0) {
+        text_append(&line, STR(" at "));
+        append_grouped(&line, words);
+        text_append(&line, STR(" words"));
+    }
+    cli_say("%s; the next start goes on from there.", line.data);
+    text_deinit(&line);
+}
+
 static int run(const Verb *verb, int argc, char **argv) {
     int code = cli_parse(verb, argc, argv, NULL, 0);
     if (code != CLI_GO_ON)
@@ -157,15 +171,21 @@ static int run(const Verb *verb, int argc, char **argv) {
     snprintf(port_text, sizeof port_text, "%d", (int)port);
     char *own_directory = checkpoint_directory ? NULL : default_directory();
     const char *directory = checkpoint_directory ? checkpoint_directory : own_directory;
-    if (make_parents(directory, &err) != STATUS_OK ||
-        line_server_start(port_text, demo_text, LINES_PER_S, &server, &err) != STATUS_OK) {
+    if (make_parents(directory, &err) != STATUS_OK) {
+        code = cli_fail(verb, &err);
+        cli_say("           With --checkpoint DIR the totals are kept elsewhere.");
+        free(own_directory);
+        return code;
+    }
+    if (line_server_start(port_text, demo_text, LINES_PER_S, &server, &err) != STATUS_OK) {
         code = cli_fail(verb, &err);
         free(own_directory);
         return code;
     }
     introduce(directory, port_text, server.child > 0);
 
-    LeatContext *ctx = build(port_text);
+    int64_t total = -1; /* no batch yet; the driver's thread writes it until the context is destroyed */
+    LeatContext *ctx = build(port_text, &total);
     leat_checkpoint(ctx, directory);
     if (batch_count > 0)
         leat_stop_after_batches(ctx, batch_count);
@@ -176,6 +196,8 @@ static int run(const Verb *verb, int argc, char **argv) {
     code = leat_await_termination(ctx);
     leat_context_destroy(ctx);
     line_server_stop(&server);
+    if (code == LEAT_EXIT_OK || code == LEAT_EXIT_INTERRUPTED)
+        take_leave(code, total);
     free(own_directory);
     return code;
 }
