@@ -9,6 +9,10 @@
 # It is applied to a copy of the tree, that test is built there and run, and must fail. A patch that does not apply (the
 # code has moved: make it again), does not compile or is not seen is a failure. `sh tests/planted.sh NAME...` plants
 # only those. The last line is `N passed, N failed`.
+if ! command -v patch >/dev/null; then
+    echo "skipped: patch is not installed"
+    exit 0
+fi
 build=${LEAT_BUILD:-$PWD/build/debug}
 tree=$PWD/build/planted
 passed=0 failed=0
