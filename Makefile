@@ -126,12 +126,12 @@ test:
 hostile: debug
 	@LEAT_TEST_LONG=1 tools/run_tests $(call marked,HOSTILE_TEST) $(sort $(wildcard tests/hostile*.sh))
 
-## tsan        the tests marked THREADS_TEST under the thread sanitizer, in build/tsan/
+## tsan        the tests marked THREADS_TEST under the thread sanitizer, sweeps cut short, in build/tsan/
 tsan:
 	+@$(MAKE) BUILD=tsan OUT=build/tsan tsan-run
 .PHONY: tsan-run
 tsan-run: $(call marked,THREADS_TEST)
-	@tools/run_tests $^
+	@LEAT_TEST_SHORT=1 tools/run_tests $^
 
 ## fuzz T=name the fuzz target tests/fuzz/name.c for SECONDS_MAX seconds (60); needs clang
 fuzz:

@@ -10,7 +10,9 @@
  * [-l] [TEST…]` runs only those named. Each failing check prints file:line, what was compared and the command
  * that repeats it; the last line is `N passed, N failed`, the exit code is 0 only when none failed. TEST_SEED
  * in the environment overrides the seed that check_seed() gives and prints. check_tmpdir() makes a new empty
- * directory that is removed at the end.
+ * directory that is removed at the end: under TMPDIR, else in memory (/dev/shm) where there is room, because
+ * what a test promises about files does not depend on the disk and a sync of a disk takes its time, else
+ * under /tmp.
  */
 #ifndef LEAT_TESTS_CHECK_H
 #define LEAT_TESTS_CHECK_H

@@ -17,6 +17,7 @@ enum {
     EXIT_KILLED = 137, /* of the faulty environment */
     SIGNALLED = 256,   /* above every exit code */
     TRACE_SIZE_MAX = 1 << 20,
+    CALLS_SHORT = 8,
 };
 
 typedef struct Outcome {
@@ -170,12 +171,17 @@ static void sweep_begin(Sweep *sweep, const SweepJob *job) {
     REQUIRE(sweep->counts.calls > 0);
 }
 
+static bool is_on(const char *variable) {
+    const char *value = getenv(variable);
+    return value && value[0] == '1';
+}
+
 /* How many calls are swept; the i-th of them is call_at. */
 static uint64_t swept_calls(const Sweep *sweep) {
-    uint64_t most = sweep->job->calls_max;
-    const char *is_long = getenv("LEAT_TEST_LONG");
-    bool takes_all = most == 0 || most > sweep->counts.calls || (is_long && is_long[0] == '1') || sweep->only;
-    return takes_all ? sweep->counts.calls : most;
+    uint64_t all = sweep->counts.calls, most = sweep->job->calls_max;
+    if (most == 0 || most > all || is_on("LEAT_TEST_LONG") || sweep->only)
+        most = all;
+    return is_on("LEAT_TEST_SHORT") && !sweep->only && most > CALLS_SHORT ? CALLS_SHORT : most;
 }
 
 static uint64_t call_at(const Sweep *sweep, uint64_t i, uint64_t swept) {

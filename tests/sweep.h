@@ -21,7 +21,8 @@
  * only this round: SWEEP_PLAN='kill@17=after'.
  *
  * Each sweep prints one line of counts. `calls_max` spreads so many calls evenly over the job where all would
- * be too many; LEAT_TEST_LONG=1 does all.
+ * be too many; LEAT_TEST_LONG=1 does all. LEAT_TEST_SHORT=1 takes 8 calls of every job: for a run that looks
+ * for something else (the thread sanitizer).
  *
  * Threads  fork: a job may start threads, the test must have none while it sweeps.
  */
