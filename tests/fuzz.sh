@@ -1,4 +1,5 @@
-# Every fuzz target over its corpus and 2 s beyond it, 60 s with LEAT_TEST_LONG=1. One that fails leaves its input in build/fuzz/.
+# Every fuzz target over its corpus and 2 s beyond it, 60 s with LEAT_TEST_LONG=1. One that fails leaves its input in
+# build/fuzz/.
 clang=$(command -v clang-14 || command -v clang)
 probe=$(mktemp)
 trap 'rm -f "$probe"' EXIT
