@@ -57,7 +57,9 @@ static inline bool leat_str_next_line(LeatStr *rest, LeatStr *line);
 
 /* ---- implementation ---- */
 
-/* The first `byte` in [data, end), or end. */
+/* The first `byte` in [data, end), or end. Words are short, so what counts is how few branches are hard to
+ * predict: the rest of less than 16 bytes is looked at by two loads that overlap, not byte by byte. Nothing
+ * outside the range is read. */
 static inline const char *leat_str_find_byte_(const char *data, const char *end, char byte) {
 #ifdef __SSE2__
     const __m128i wanted = _mm_set1_epi8(byte);
@@ -67,6 +69,22 @@ static inline const char *leat_str_find_byte_(const char *data, const char *end,
         if (mask)
             return data + __builtin_ctz(mask);
         data += 16;
+    }
+    if (end - data >= 8) {
+        __m128i first = _mm_loadl_epi64((const __m128i *)data);
+        __m128i last = _mm_loadl_epi64((const __m128i *)(end - 8));
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_unpacklo_epi64(first, last), wanted));
+        unsigned at = (unsigned)__builtin_ctz(mask | 0x10000);
+        return at < 8 ? data + at : end - 16 + at;
+    }
+    if (end - data >= 4) {
+        uint32_t first, last;
+        memcpy(&first, data, sizeof first);
+        memcpy(&last, end - 4, sizeof last);
+        __m128i both = _mm_unpacklo_epi32(_mm_cvtsi32_si128((int)first), _mm_cvtsi32_si128((int)last));
+        unsigned mask = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(both, wanted)) & 0xff;
+        unsigned at = (unsigned)__builtin_ctz(mask | 0x100);
+        return at < 4 ? data + at : end - 8 + at;
     }
 #endif
     while (data < end && *data != byte)
