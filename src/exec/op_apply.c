@@ -47,23 +47,23 @@ CHECKED static Status refuse_rows(const Apply *apply, uint64_t given, uint64_t w
                      apply->node->call, given, wanted);
 }
 
-/* One row for each record; the emit may have been left out. */
+/* One row for each record; the emit is mostly left out. */
 CHECKED static Status map_records(Apply *apply, LeatRow *row, const uint16_t *selection, uint32_t count,
                                   LeatOut *out, Error *err) {
     LeatRecordFunction record = apply->function.call.record;
+    void *user = apply->user;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t before = out->row;
         uint64_t flushed = apply->flushed_rows;
         row->index = selection ? selection[i] : i;
-        record(row, out, apply->user);
-        if (LIKELY(out->row == before + 1))
-            continue;
-        TRY(builder_out_status(apply->builder, err)); /* after a failure rows are dropped, not counted */
+        record(row, out, user);
         uint64_t given = apply->flushed_rows - flushed + out->row - before;
-        if (given > 1)
-            return refuse_rows(apply, given, 1, err);
-        if (given == 0)
+        if (LIKELY(given == 0)) {
             leat_out_emit(out);
+        } else if (UNLIKELY(given > 1)) {
+            TRY(builder_out_status(apply->builder, err)); /* after a failure rows are dropped, not counted */
+            return refuse_rows(apply, given, 1, err);
+        }
     }
     return STATUS_OK;
 }
