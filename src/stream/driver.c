@@ -49,6 +49,7 @@ enum {
     KEY_GROUP_COUNT = 256,
     PENDING_BATCH_COUNT_DEFAULT = 1000,
     RESTART_DELAY_MS_DEFAULT = 2000,
+    COMMIT_SYNC_DELAY_MS = 100,
 };
 #define LINE_SIZE_BYTES_DEFAULT    (UINT64_C(16) << 20)
 #define SNAPSHOT_LOG_BYTES_DEFAULT (UINT64_C(64) << 20)
@@ -87,6 +88,7 @@ struct Driver {
     uint64_t last_batch_id;             /* planned, in this run or an earlier one */
     uint64_t snapshot_batch_id;         /* batches up to here are in the snapshot that was restored */
     bool owes_sync;                     /* the COMMIT of a batch with input is written but not synced */
+    int64_t owes_sync_since_ms;         /* the time of that batch */
     uint64_t run_count;                 /* batches run by this process */
     PendingBatch *pending;              /* ascending ids */
     uint64_t pending_count;
@@ -567,17 +569,22 @@ CHECKED static Status sync_logs(Driver *driver, Error *err) {
 }
 
 /* S5, of a batch whose PLAN has been appended. The COMMIT of a batch with input is made durable by the next
- * such batch, or by the first one after it that has nothing of its own to sync. */
+ * such batch, or by the first one that has nothing of its own to sync when COMMIT_SYNC_DELAY_MS have passed:
+ * with short intervals the next line would else find the driver in a sync that nobody waits for. */
 CHECKED static Status log_batch(Driver *driver, uint64_t batch_id, Error *err) {
     bool is_changed = engine_is_changed(driver->engine);
     if (is_changed)
         TRY(append_delta(driver, batch_id, err));
     bool must_sync = is_changed || has_input(driver);
-    if (must_sync || driver->owes_sync)
+    int64_t time_ms = batch_time_ms(driver, batch_id);
+    if (must_sync || (driver->owes_sync && time_ms - driver->owes_sync_since_ms >= COMMIT_SYNC_DELAY_MS))
         TRY(sync_logs(driver, err));
     else /* D4; but a batch that an output has seen must not be planned anew, with other rows */
         TRY(batch_log_flush(driver->log, err));
-    driver->owes_sync = must_sync;
+    if (must_sync) {
+        driver->owes_sync = true;
+        driver->owes_sync_since_ms = time_ms;
+    }
     return STATUS_OK;
 }
 

@@ -614,6 +614,31 @@ TEST(no_output_before_the_sync_of_its_batch) {
     text_deinit(&trace);
 }
 
+/* With short batches the sync of the last COMMIT waits until nothing has come for a while. */
+TEST(the_sync_of_a_commit_stays_out_of_the_way_of_the_next_line) {
+    Job job;
+    Text trace = {0};
+    job_init(&job, three_batches, 3);
+    empty_job(&job);
+    job.is_stateless = true;
+    job.interval_ms = 40;
+    trace_run(&job, 8 * 40, &trace);
+    uint32_t outputs = 0, syncs_at_output[8] = {0}, syncs = 0;
+    Str rest = text_str(&trace), line;
+    while (leat_str_next_line(&rest, &line)) {
+        syncs += line_has(line, "sync", "batch-");
+        if (line_has(line, "write", job.output_path) && outputs < ARRAY_COUNT(syncs_at_output))
+            syncs_at_output[outputs++] = syncs;
+    }
+    CHECK_EQ(outputs, 8);
+    CHECK_EQ(syncs_at_output[2] - syncs_at_output[1],
+             1); /* the third, at 120 ms, and the COMMIT of the second */
+    CHECK_EQ(syncs_at_output[4] - syncs_at_output[2], 0);
+    CHECK_EQ(syncs_at_output[5] - syncs_at_output[4], 1); /* at 240 ms: the COMMIT of the third */
+    CHECK_EQ(syncs_at_output[7] - syncs_at_output[5], 0);
+    text_deinit(&trace);
+}
+
 /* D9: what a PLAN names must be there when it is. */
 TEST(no_plan_before_the_sync_of_the_blocks_it_names) {
     Job job;
