@@ -1,7 +1,8 @@
 /* leat/batch.h - the handle of one batch of one stream (Spark's RDD of an interval).
  *
- * Given to outputs; valid until they return. Its rows are in a fixed order: by partition, and within one as the input or the
- * key order has them; the same for any number of workers.
+ * Given to the functions of leat_foreach_rdd; it and the rows that came from it are valid until the function
+ * returns. Rows have a fixed order, the same for any number of workers: by partition, and within one as the
+ * input has them, or by the hash of their key behind an operation by key. Spark leaves that order open.
  *
  * Threads  the driver's thread only.
  */
@@ -20,23 +21,27 @@ LEAT_API bool leat_batch_is_empty(const LeatBatch *batch);
 LEAT_API uint32_t leat_batch_partition_count(const LeatBatch *batch);
 LEAT_API uint32_t leat_batch_column_count(const LeatBatch *batch);
 
-/* Walks over rows:  LeatRows rows = leat_batch_collect(batch);
- *                   for (LeatRow row; leat_rows_next(&rows, &row);) use(leat_row_str(&row, 0));
- * Rows stay readable until the output returns. */
+/* A walk over rows. Rows that were given stay readable until the function of the output returns.
+ *
+ *     LeatRows rows = leat_batch_collect(batch);
+ *     for (LeatRow row; leat_rows_next(&rows, &row);)
+ *         use(leat_row_str(&row, 0));
+ *
+ * Without memory for a chunk the walk ends early and the output fails. */
 typedef struct LeatRows {
     LeatBatch *batch;
     uint32_t partition, chunk, row; /* where it stands */
-    uint64_t left;
+    uint64_t left;                  /* rows still to be given at most */
 } LeatRows;
 LEAT_API LeatRows leat_batch_collect(LeatBatch *batch);              /* every row */
-LEAT_API LeatRows leat_batch_take(LeatBatch *batch, uint64_t count); /* the first `count` */
-LEAT_API bool leat_rows_next(LeatRows *rows, LeatRow *row);
+LEAT_API LeatRows leat_batch_take(LeatBatch *batch, uint64_t count); /* the first `count` rows */
+LEAT_API bool leat_rows_next(LeatRows *rows, LeatRow *row);          /* false: that was the last one */
 
-/* Calls `function` with each chunk in order; false ends the walk and is returned. */
+/* Calls `function` with each chunk, in order. A false result ends the walk and is given back. */
 LEAT_API bool leat_batch_for_each_chunk(LeatBatch *batch,
                                         bool (*function)(const LeatChunk *chunk, void *user), void *user);
 
-/* Reports why an output failed; the output then returns false. */
+/* The output fails, whatever its function returns, and this is why. The first message counts. */
 LEAT_API void leat_batch_fail(LeatBatch *batch, const char *message);
 
 #ifdef __cplusplus

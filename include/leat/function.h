@@ -1,18 +1,20 @@
 /* leat/function.h - what an operation does to its rows.
  *
- * Three speeds, one shape. A LeatFunction is a small value made by one of the calls below and given to an operation:
+ * A LeatFunction is a small value, made by one of the calls below and given to an operation. Three speeds,
+ * one shape:
  *
- *     leat_flat_map(lines, leat_split(" "))                                 built in: runs as kernels, no call per record
- *     leat_flat_map(lines, leat_function("word STRING", split_words, NULL)) a function of yours, called for each record
- *     leat_map(rows, leat_chunk_function("n BIGINT", double_them, NULL))    a function of yours, called for each chunk
+ *     leat_flat_map(lines, leat_split(" "))                   built in: runs as kernels, no call per record
+ *     leat_flat_map(lines, leat_function("word STRING", split_words, NULL))    yours, called for each record
+ *     leat_map(rows, leat_chunk_function("n BIGINT", double_them, NULL))        yours, called for each chunk
  *
- *   - A schema is SQL type text, "word STRING, n BIGINT". It describes the rows the function gives. Types: BOOLEAN,
- *     BIGINT, DOUBLE, STRING, BINARY, TIMESTAMP; ARRAY<...> and STRUCT<...> can be read but not given by functions.
- *   - Workers call a function at the same time from several threads; `user` is shared and must not be written without
- *     care. State of one's own per worker comes from `open`.
- *   - A function is called once per record (Spark may call it again after a failure; after a crash Leat does too, for the
- *     batches that had not ended).
- *   - Texts given here are copied; `user` is borrowed until the context is destroyed.
+ *   - A schema is SQL type text, "word STRING, n BIGINT": the columns of the rows that the function gives.
+ *     Types: BOOLEAN, BIGINT, DOUBLE, STRING, BINARY, TIMESTAMP. ARRAY<type> and STRUCT<name: type, ...> can
+ *     be read, but not given by a function.
+ *   - Workers call a function at the same time from several threads. `user` is shared: it must not be written
+ *     without care. State of one's own per worker comes from `open`.
+ *   - A function is called once per record. (Spark may call it again when a task fails.) After a crash the
+ *     batches that had not ended are run again.
+ *   - Texts given here are copied by the operation; `user` is borrowed until the context is destroyed.
  */
 #ifndef LEAT_FUNCTION_H
 #define LEAT_FUNCTION_H
@@ -40,17 +42,20 @@ typedef enum LeatFunctionKind {
 
 typedef struct LeatUpdate LeatUpdate;
 
-/* One record in, any number of rows out: set the columns, leat_out_emit, again. In leat_map exactly one row is given for
- * each record; the emit may be left out there. */
+/* One record in, any number of rows out: set the columns, leat_out_emit, again. In leat_map exactly one row
+ * is given for each record, and the emit may be left out. */
 typedef void (*LeatRecordFunction)(const LeatRow *row, LeatOut *out, void *user);
-/* A chunk in, rows out (leat_out_reserve, leat_out_emit_rows, or leat_out_emit row by row). */
+/* A chunk in, rows out: leat_out_reserve and leat_out_emit_rows, or leat_out_emit row by row. In leat_map as
+ * many rows as the chunk has. */
 typedef void (*LeatChunkFunction)(const LeatChunk *chunk, LeatOut *out, void *user);
+/* True: the row stays. */
 typedef bool (*LeatPredicateFunction)(const LeatRow *row, void *user);
-/* Two values into one: `a` came before `b`. Rows of the values only, without key columns; the result has the same schema;
- * one row (the emit may be left out). Must be associative, as in Spark; need not be commutative (Spark wants that too). */
+/* Two values into one; `a` came before `b`. The rows are the values only, without key columns, and so is the
+ * one row that is given (the emit may be left out). Must be associative. Spark wants a commutative one, too;
+ * here rows are reduced in the order of the input. */
 typedef void (*LeatReduceFunction)(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user);
-/* The new state of one key: see LeatUpdate. True: what was set is the state (nothing set: it stays as it was). False: the
- * key is dropped. */
+/* The new state of one key: see LeatUpdate below. True: what was set is the state; when nothing was set it
+ * stays as it was. False: the key is dropped. */
 typedef bool (*LeatUpdateFunction)(const LeatUpdate *key, void *user);
 
 typedef struct LeatFunction {
@@ -66,17 +71,21 @@ typedef struct LeatFunction {
     void *user;
     const char *text; /* argument of a built-in one: the separator, the text looked for */
     int64_t i64;      /* argument of a built-in one */
-    /* Optional, set after making it: */
-    const char *name; /* for messages and the operator's id, e.g. "running_count" */
-    uint32_t
-        version; /* raise it when the meaning changes: a checkpoint of another version is refused by name */
-    /* Per worker: open is called once on each worker before the first record, and what it gives replaces `user` in the
-     * calls of that worker; NULL from it is a failure. close gets that pointer at the end. */
+
+    /* The rest is optional, and set after the function was made. */
+
+    const char *name; /* shown in messages, e.g. "running_count" */
+    /* Of an update function: raise it when the meaning of its state changes. A checkpoint of another version
+     * is refused, with the name of the operator. */
+    uint32_t version;
+    /* Per worker: `open` is called once for each worker before the first record; what it gives takes the
+     * place of `user` in the calls of that worker; NULL is a failure. `close` gets it at the end. */
     void *(*open)(void *user);
     void (*close)(void *worker_user);
 } LeatFunction;
 
 /* ---- functions of your own ---- */
+
 LEAT_API LeatFunction leat_function(const char *schema, LeatRecordFunction function, void *user);
 LEAT_API LeatFunction leat_chunk_function(const char *schema, LeatChunkFunction function, void *user);
 LEAT_API LeatFunction leat_predicate(LeatPredicateFunction function, void *user);
@@ -84,28 +93,32 @@ LEAT_API LeatFunction leat_reduce_function(LeatReduceFunction function, void *us
 LEAT_API LeatFunction leat_update_function(const char *state_schema, LeatUpdateFunction function, void *user);
 
 /* ---- built in ---- */
-/* flat_map: the parts of a STRING between separators, by the rule of leat_str_split (Python's str.split(separator)).
- * A separator of one byte directly behind a text source is decoded together with its lines. Gives "value STRING". */
+
+/* flat_map, of a stream of one STRING column: the parts between separators, by the rule of leat_str_split
+ * (Python's str.split(separator)), as "value STRING". The separator is not empty. One of a single byte,
+ * directly behind a text source, costs next to nothing: it is decoded together with the lines. */
 LEAT_API LeatFunction leat_split(const char *separator);
-/* map: (element, n). The columns of the row become the key; gives them and "n BIGINT". */
+/* map: (element, n). All columns of the row become the key; behind them stands "n BIGINT". */
 LEAT_API LeatFunction leat_pair_with_i64(int64_t n);
-/* filter: rows whose first STRING column contains the text. */
+/* filter: the rows whose first STRING column contains the text. */
 LEAT_API LeatFunction leat_contains(const char *text);
-/* reduce and reduce_by_key, column by column: BIGINT wraps around (as on the JVM), DOUBLE adds in row order; min and max of
- * any scalar type (NaN is the greatest, strings by bytes); nulls are passed over. */
+/* The reductions work column by column, and pass over nulls. Sums are of BIGINT, which wraps around as on the
+ * JVM, and of DOUBLE, which adds in the order of the rows; min and max are of any scalar type: NaN is the
+ * greatest number, strings compare by bytes. */
 LEAT_API LeatFunction leat_sum(void);
 LEAT_API LeatFunction leat_min(void);
 LEAT_API LeatFunction leat_max(void);
-/* STRING values one behind the other in row order, the separator in between. */
+/* STRING values one behind the other in the order of the rows, the separator in between. */
 LEAT_API LeatFunction leat_concat(const char *separator);
 
 /* ---- what an update function sees (updateStateByKey) ---- */
+
+/* One key of one batch. The fields belong to Leat: use the calls below. Valid until the function returns. */
 struct LeatUpdate {
     LeatRow key;   /* the key columns */
-    LeatRow state; /* the state columns; meaningful when has_state */
+    LeatRow state; /* the state columns; null where has_state is false */
     bool has_state;
-    const LeatColumn
-        *values; /* the value columns; this key's rows are [value_begin, value_begin + value_count) */
+    const LeatColumn *values; /* the value columns; this key's rows begin at value_begin */
     uint32_t value_column_count;
     uint32_t value_begin, value_count;
     int64_t batch_time_ms;
@@ -144,7 +157,11 @@ static inline size_t leat_update_value_count(const LeatUpdate *update) {
     return update->value_count;
 }
 static inline LeatRow leat_update_value(const LeatUpdate *update, size_t index) {
-    return (LeatRow){update->values, update->value_column_count, update->value_begin + (uint32_t)index};
+    LeatRow row;
+    row.columns = update->values;
+    row.column_count = update->value_column_count;
+    row.index = update->value_begin + (uint32_t)index;
+    return row;
 }
 static inline bool leat_update_value_bool(const LeatUpdate *update, size_t index, uint32_t column) {
     LeatRow row = leat_update_value(update, index);

@@ -18,8 +18,14 @@
  *
  *     cc wordcount.c $(pkg-config --cflags --libs leat)
  *
- * The headers are the reference: str.h (byte strings and iterators), row.h (rows in functions), function.h (functions, built
- * in and one's own), context.h (life of a program), stream.h (sources, operations, outputs), batch.h (a batch in an output).
+ * The headers are the reference:
+ *
+ *   context.h    the life of a program: build, start, stop, options, exit codes
+ *   stream.h     sources, operations, outputs
+ *   function.h   what operations do to rows: functions built in, and of one's own
+ *   row.h        rows as functions read and give them
+ *   batch.h      one batch, as an output sees it
+ *   str.h        byte strings and their iterators
  */
 #ifndef LEAT_LEAT_H
 #define LEAT_LEAT_H

@@ -38,8 +38,9 @@ typedef enum LeatType {
 
 /* One column of a chunk as functions see it. */
 typedef struct LeatColumn {
-    const void *data; /* int64_t[], double[], LeatStr[], packed bits for BOOLEAN, int32_t offsets[rows + 1]
-                         for ARRAY, NULL for STRUCT */
+    /* BIGINT and TIMESTAMP int64_t[], DOUBLE double[], STRING and BINARY LeatStr[], BOOLEAN packed bits,
+     * ARRAY int32_t offsets[rows + 1] into its child, STRUCT NULL. Index it by row & row_mask. */
+    const void *data;
     const uint8_t *validity; /* packed bits, 1 = there is a value; NULL: no nulls */
     uint32_t row_mask;       /* 0: one value stands for all rows; else UINT32_MAX */
     LeatType type;
@@ -64,7 +65,7 @@ enum { LEAT_CHUNK_ROWS_MAX = 2048 };
 
 /* One column of the rows a function gives. */
 typedef struct LeatOutColumn {
-    void *data;     /* int64_t[], double[], LeatStr[], uint8_t[] (one byte a row) for BOOLEAN */
+    void *data;     /* int64_t[], double[], LeatStr[]; of BOOLEAN uint8_t[], one byte a row */
     uint8_t *nulls; /* one byte a row, 1 = null */
     LeatType type;
 } LeatOutColumn;

@@ -1,10 +1,15 @@
 /* leat/stream.h - streams: where they come from, what can be done with them, where they go.
  *
- * A stream (Spark's DStream) gives a batch of rows at each batch time. It belongs to its context. Names and meanings are
- * Spark's; where C makes a difference it is said. Operations on the key take the stream's key columns (leat_key), and where
- * none were named the first column.
+ * A stream (Spark's DStream) gives a batch of rows at each batch time. Names and meanings are Spark's; where
+ * C makes a difference it is said.
  *
- * Every call may be made only before leat_start; a failed call gives NULL, and the context keeps the reason.
+ *   - A stream belongs to its context and is freed with it. It may be used any number of times: what several
+ *     operations and outputs take from it is computed once.
+ *   - Every call is made before leat_start. A failed call gives NULL, and the context keeps the reason.
+ *   - The schemas given below are those of the rows of a stream, in the text of leat/function.h.
+ *   - A stream has key columns where leat_key or leat_pair_with_i64 has said so, and behind an operation by
+ *     key. An operation by key takes these columns, or the first one where none were named; all other columns
+ *     are values.
  */
 #ifndef LEAT_STREAM_H
 #define LEAT_STREAM_H
@@ -16,81 +21,110 @@ extern "C" {
 #endif
 
 /* ---- sources ---- */
-/* Lines of a TCP server that Leat connects to: "value STRING", ended by LF, CR or CRLF. Bytes that are not UTF-8 are kept.
- * No listener, an end or an error: it connects again after the restart delay, for ever. With a checkpoint directory what
- * was received is logged before it is processed; what had not reached the log when the process died is lost (a plain TCP
- * peer cannot be asked again). `port` is a number or a service name. */
+
+/* socketTextStream: the lines of a TCP server that Leat connects to, as "value STRING". A line ends by LF, CR
+ * or CRLF; bytes that are not UTF-8 are kept (Spark replaces them). `port` is a number or a service name.
+ *
+ * No listener, an end or an error of the connection: it connects again after the restart delay, for ever.
+ * With a checkpoint directory what was received is logged before it is processed. What had not reached the
+ * log when the process died is lost: a plain TCP peer cannot be asked again. */
 LEAT_API LeatStream *leat_socket_text_stream(LeatContext *context, const char *host, const char *port);
 
-/* Lines of the files that appear in a directory: "value STRING". A file belongs to the batch at whose time it is first seen
- * by Spark's rules: its name does not begin with ".", it was modified after the stream was made (unless existing files are
- * asked for) and within the last minute, and not later than the batch time. Write files elsewhere on the same file system and
- * rename them into the directory. `directory` may be a glob over directories. */
+/* textFileStream: the lines of the files that appear in a directory, as "value STRING", by Spark's rules. A
+ * file belongs to the first batch that finds it there, is read once, and must
+ *
+ *   - have a name that does not begin with ".";
+ *   - have been modified after the first start (unless existing files are asked for), within the last minute,
+ *     and not later than the batch time.
+ *
+ * Write a file elsewhere on the same file system and rename it into the directory. `directory` may be a glob
+ * over directories; directories within them are not looked into. */
 LEAT_API LeatStream *leat_text_file_stream(LeatContext *context, const char *directory);
 typedef struct LeatFileStream {
     const char *directory;
     bool existing_files;   /* also files that were there before the start (Spark's newFilesOnly = false) */
     LeatDuration remember; /* how old a file may be when it is first seen; 0: one minute */
     bool (*filter)(const char *name, void *user); /* NULL: names that do not begin with "." */
-    void *user;
+    void *user;                                   /* of the filter; borrowed until the context is destroyed */
 } LeatFileStream;
 LEAT_API LeatStream *leat_text_file_stream_with(LeatContext *context, LeatFileStream options);
 
-/* Rows from a function, called once for each batch on the driver's thread: it emits the batch's rows and returns true, or
- * returns false when there is no batch at this time (Spark's null RDD: what depends on it gives no batch either). With a
- * checkpoint the rows are logged, so that a batch that is run again has the same ones. */
+/* Rows from a function, for programs that bring their own data and for tests (where Spark has queueStream).
+ * It is called once for each batch, on the driver's thread: it emits the rows of the batch and returns true,
+ * or returns false when there is no batch at this time (Spark's null RDD: what depends on it gives no batch
+ * either). The rows of a batch stand in the checkpoint, so a batch that is run again has the same ones. */
 typedef bool (*LeatBatchFunction)(int64_t batch_time_ms, LeatOut *out, void *user);
 LEAT_API LeatStream *leat_function_stream(LeatContext *context, const char *schema,
                                           LeatBatchFunction function, void *user);
 
 /* ---- operations ---- */
-/* The first `column_count` columns are the key. */
+
+/* The same rows; the first `column_count` columns, at least one, are the key. */
 LEAT_API LeatStream *leat_key(LeatStream *stream, int column_count);
-/* Names the operator that made the stream: its state in a checkpoint is found by this name. */
+/* Names the operation that made the stream, and gives the stream back. State in a checkpoint is found by the
+ * name; without one by the kind of the operation and its number among those of its kind. Two operations of
+ * one name are a mistake. */
 LEAT_API LeatStream *leat_name(LeatStream *stream, const char *name);
 
+/* One row for each row: leat_function, leat_chunk_function, leat_pair_with_i64. */
 LEAT_API LeatStream *leat_map(LeatStream *stream, LeatFunction function);
+/* Any number of rows for each row: leat_function, leat_chunk_function, leat_split. */
 LEAT_API LeatStream *leat_flat_map(LeatStream *stream, LeatFunction function);
+/* The rows for which it holds: leat_predicate, leat_contains. */
 LEAT_API LeatStream *leat_filter(LeatStream *stream, LeatFunction predicate);
-/* The rows of `a`, then those of `b`; both have the same column types. A batch that one of them lacks is an error. */
+/* The rows of `a`, then those of `b`, which has the same column types; names are those of `a`, the key that
+ * of the side that has one (two different keys are a mistake). When one of them has no batch at a time at
+ * which the other has, the batch fails and the program stops. */
 LEAT_API LeatStream *leat_union(LeatStream *a, LeatStream *b);
-/* One row per batch; an empty batch gives none. */
+
+/* The reductions take leat_sum, leat_min, leat_max, leat_concat, leat_reduce_function. */
+
+/* All rows of a batch into one row of the same schema; every column is a value. An empty batch gives none. */
 LEAT_API LeatStream *leat_reduce(LeatStream *stream, LeatFunction reduce);
 /* "count BIGINT": one row per batch, 0 for an empty one. */
 LEAT_API LeatStream *leat_count(LeatStream *stream);
-/* One row per key and batch. */
+/* The rows of each key of a batch into one row of the same schema. */
 LEAT_API LeatStream *leat_reduce_by_key(LeatStream *stream, LeatFunction reduce);
-/* The running state of every key: in every batch the function is called for each key that has state or values, and every
- * key that has state afterwards is given: the key columns and the state's. Needs a checkpoint directory. */
+
+/* The running state of every key, by leat_update_function: in every batch the function is called for each key
+ * that has state or values, and every key that has state afterwards gives a row: the key columns and those of
+ * the state. Needs a checkpoint directory. */
 LEAT_API LeatStream *leat_update_state_by_key(LeatStream *stream, LeatFunction update);
 
 /* ---- outputs ---- */
+
 typedef struct LeatBatch LeatBatch; /* leat/batch.h */
 
-/* The first 10 rows of every batch on standard output, as Spark's print() (Scala) writes them:
+/* The first rows of every batch, 10 or `row_count`, on standard output, as Spark's print() of Scala has them:
+ *
  *     -------------------------------------------
  *     Time: 1000 ms
  *     -------------------------------------------
  *     (hello,1)
- * with "..." behind when there are more, and an empty line. pprint writes what Python's does: Time: 2015-10-18 20:06:06
- * (local time) and ('hello', 1). On a terminal control bytes and bytes that are not UTF-8 are shown escaped. */
+ *
+ * followed by "..." when there are more, and an empty line. pprint writes what Spark's pprint() of Python
+ * does: "Time: 2015-10-18 20:06:06", in local time, and ('hello', 1). A batch is one write. On a terminal
+ * control bytes, and bytes that are not UTF-8, are shown escaped. */
 LEAT_API void leat_print(LeatStream *stream);
 LEAT_API void leat_print_n(LeatStream *stream, int row_count);
 LEAT_API void leat_pprint(LeatStream *stream);
 LEAT_API void leat_pprint_n(LeatStream *stream, int row_count);
 
-/* Calls the function on the driver's thread with each batch. A false result is a failed output: the error is reported, the
- * batch stays pending in the checkpoint and is given again after a restart; later batches go on. At least once: after a crash
- * a batch may be given again, with the same time and the same rows. */
+/* foreachRDD: calls the function on the driver's thread with each batch. At least once: after a crash a batch
+ * may be given again, with the same time and the same rows. False is a failed output: the error is reported,
+ * the batch stays pending in the checkpoint and is given again after a restart; later batches go on. */
 typedef bool (*LeatForeachFunction)(LeatBatch *batch, void *user);
 LEAT_API void leat_foreach_rdd(LeatStream *stream, LeatForeachFunction function, void *user);
 
-/* Keeps what the stream gave in each batch, for tests: leat_collected_batches(c) batches so far; the rows of one as text, one a
- * line, as leat_pprint writes them (NULL: there was no batch of that number); borrowed until the context is destroyed. */
+/* For tests: keeps what the stream gives in each batch. The collector belongs to the context. */
 typedef struct LeatCollector LeatCollector;
 LEAT_API LeatCollector *leat_collect(LeatStream *stream);
+/* How many batches there were so far. */
 LEAT_API size_t leat_collected_batches(const LeatCollector *collector);
+/* The rows of one, a line each, as leat_pprint writes them; borrowed until the context is destroyed. NULL:
+ * there was no batch of that number (they count from 0). */
 LEAT_API const char *leat_collected_text(const LeatCollector *collector, size_t batch_index);
+/* Its batch time. -1: there was none. */
 LEAT_API int64_t leat_collected_time_ms(const LeatCollector *collector, size_t batch_index);
 
 #ifdef __cplusplus

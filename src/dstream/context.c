@@ -96,8 +96,9 @@ void *context_refuse(LeatContext *context, Status status, const char *format, ..
     return NULL;
 }
 
-void *context_refuse_error(LeatContext *context, const char *call, const Error *err) {
-    return context_refuse(context, err->status, "%s: %s", call, err->message);
+/* As context_refuse, with an error that somebody else has found. */
+static void refuse_error(LeatContext *context, const char *call, const Error *err) {
+    context_refuse(context, err->status, "%s: %s", call, err->message);
 }
 
 static bool has_error(LeatContext *context) {
@@ -201,7 +202,7 @@ void leat_checkpoint(LeatContext *context, const char *directory) {
         return;
     }
     if (directory && env_absolute_path(context->env, directory, &absolute, &err) != STATUS_OK) {
-        context_refuse_error(context, "leat_checkpoint", &err);
+        refuse_error(context, "leat_checkpoint", &err);
         return;
     }
     free((char *)context->options.checkpoint_directory);
@@ -224,7 +225,7 @@ void leat_set(LeatContext *context, const char *option, const char *value) {
     if (!option || !value)
         context_refuse(context, STATUS_INVALID, "leat_set: the %s is NULL", option ? "value" : "option");
     else if (context_option_set(str_from(option), str_from(value), &context->options, &err) != STATUS_OK)
-        context_refuse_error(context, "leat_set", &err);
+        refuse_error(context, "leat_set", &err);
 }
 
 void leat_stop_after_batches(LeatContext *context, int64_t count) {

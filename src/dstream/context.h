@@ -53,8 +53,6 @@ struct LeatContext {
 /* ---- for building calls ---- */
 /* The first mistake sticks; `format` begins with the call. Gives NULL, so that a call can return it. */
 void *context_refuse(LeatContext *context, Status status, const char *format, ...) PRINTF_LIKE(3, 4);
-/* As above with an error that somebody else has found: "call: message". */
-void *context_refuse_error(LeatContext *context, const char *call, const Error *err);
 /* May the context still be built? If not, says so (C2). False also after a mistake: what follows is not
  * looked at. */
 bool context_can_build(LeatContext *context, const char *call);
