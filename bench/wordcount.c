@@ -9,8 +9,8 @@
  * Seconds are CPU seconds with one worker, and seconds on the wall with more; the loop is timed in the same
  * minute, between two runs of ours.
  *
- *     build/release/bench/generate --lines 10000000 words.txt      makes the input: 760 MB, read once before
- * to be warm
+ *     build/release/bench/generate --lines 10000000 words.txt      makes the input: 760 MB; read it once
+ *                                                                  before, so that it is warm
  */
 #include <leat/leat.h>
 

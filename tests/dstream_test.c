@@ -678,6 +678,7 @@ TEST(a_union_with_a_side_that_has_no_batch_fails) {
 typedef struct Seen {
     int calls;
     int64_t times[8], counts[8], sums[8], taken[8], chunk_rows[8];
+    uint32_t partitions[8], columns[8];
     bool is_empty[8];
     int fail_call; /* this call fails; 0: none */
 } Seen;
@@ -693,6 +694,8 @@ static bool look(LeatBatch *batch, void *user) {
     seen->times[i] = leat_batch_time_ms(batch);
     seen->counts[i] = (int64_t)leat_batch_count(batch);
     seen->is_empty[i] = leat_batch_is_empty(batch);
+    seen->partitions[i] = leat_batch_partition_count(batch);
+    seen->columns[i] = leat_batch_column_count(batch);
     LeatRow first = {0};
     LeatRows rows = leat_batch_collect(batch);
     for (LeatRow row; leat_rows_next(&rows, &row);) {
@@ -723,7 +726,7 @@ TEST(foreach_rdd_sees_the_batch) {
         CHECK_EQ(seen.sums[0], 2 * (2 + 4));
         CHECK_EQ(seen.taken[1], 608);
         CHECK_EQ(seen.chunk_rows[2], 2);
-        CHECK(!seen.is_empty[0]);
+        CHECK(!seen.is_empty[0] && seen.columns[0] == 1 && seen.partitions[0] > 0);
         leat_context_destroy(ctx);
     }
 }

@@ -1,19 +1,19 @@
-/* HOSTILE_TEST: programs that are killed (SIGKILL) at random moments and started again, with another number of
- * workers each time, until all of their input has been counted.
+/* HOSTILE_TEST: programs that are killed (SIGKILL) at random moments and started again, with another number
+ * of workers each time, until all of their input has been counted.
  *
- *   files    running counts of the words of files that are renamed into a directory all the while. At the end the
- *            counts are those of the texts; every batch time has been given to the output, each as often as it
- *            likes but always with the same rows in the same order.
- *   socket   a server of lines, `c<connection>-<number>.` and padding behind it, that breaks off connections too.
- *            At the end every line is counted once, per connection they are 0, 1, ... without a hole, and nothing
- *            is missing that an output had seen or that stood in the logs after one of the kills.
- *   bursts   the same with more in a batch, so that most of it is blocks. (What stands in the logs may be dropped
- *            then: a block behind lines that had not reached the disk.)
+ *   files    running counts of the words of files that are renamed into a directory all the while. At the
+ *            end the counts are those of the texts; every batch time has been given to the output, each as
+ *            often as it likes but always with the same rows in the same order.
+ *   socket   a server of lines, `c<connection>-<number>.` and padding behind it, that breaks off connections
+ *            too. At the end every line is counted once, per connection they are 0, 1, ... without a hole,
+ *            and nothing is missing that an output had seen or that stood in the logs after one of the kills.
+ *   bursts   the same with more in a batch, so that most of it is blocks. (What stands in the logs may be
+ *            dropped then: a block behind lines that had not reached the disk.)
  *
- * The moment of a kill is drawn in one of five ways: soon after the start (the checkpoint is made, or recovered);
- * soon after the sources started; some moment within one of the next batches; in an output, before its COMMIT; any
- * time. No answer depends on how long anything takes. LEAT_TEST_LONG=1: 1,000 kills over files, 300 and 100 over
- * sockets; else 40, 25 and 10; KILLS=n: so many.
+ * The moment of a kill is drawn in one of five ways: soon after the start (the checkpoint is made, or
+ * recovered); soon after the sources started; some moment within one of the next batches; in an output,
+ * before its COMMIT; any time. No answer depends on how long anything takes. LEAT_TEST_LONG=1: 1,000 kills
+ * over files, 300 and 100 over sockets; else 40, 25 and 10; KILLS=n: so many.
  */
 #include "leat/leat.h"
 

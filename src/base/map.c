@@ -1,4 +1,4 @@
-/* map.c
+/* map.c - see map.h.
  *
  *   M1  entries[0, count) are live, in insertion order.
  *   M2  index is NULL, or index_size (a power of two) slots of which at most half are used; a slot is 0

@@ -1,4 +1,4 @@
-/* memory.c
+/* memory.c - see memory.h.
  *
  * A block of budget_alloc is [16 bytes][the caller's bytes][32 bytes], from malloc or, from 2 MiB on, from
  * mmap (block_map). What is charged is what the caller asked for: the slack is noise beside it, and a release

@@ -1,3 +1,4 @@
+/* checkpoint.c - `leat checkpoint inspect` and `leat checkpoint verify`. */
 #include "cli/cli.h"
 
 #include "cli/inspect_out.h"

@@ -1,3 +1,4 @@
+/* help.c - `leat help`, and what `leat` says without arguments. */
 #include "cli/cli.h"
 
 #include "leat/leat.h"

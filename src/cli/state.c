@@ -1,3 +1,4 @@
+/* state.c - `leat state dump`. */
 #include "cli/cli.h"
 
 #include "cli/inspect_out.h"

@@ -1,3 +1,4 @@
+/* version.c - `leat version`. */
 #include "cli/cli.h"
 
 #include "leat/leat.h"

@@ -22,8 +22,7 @@
  *
  * Entries are separated by ';'; blanks around them and empty ones do not matter. `stat` is also asking for
  * the current directory, `readdir` opening a directory, `connect` each finish, `poll` making one, `stdout`
- * also standard error. With an empty plan it only counts. `tear` images and lost writes are the simulated
- * disk's business, not this one's.
+ * also standard error. With an empty plan it only counts.
  *
  * Threads  any; counters are atomic.
  */

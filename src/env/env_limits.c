@@ -1,5 +1,4 @@
-/* env_limits.c - reads /proc/meminfo, /proc/self/cgroup and the limit files of the control groups named
- * there.
+/* env_limits.c - reads /proc/meminfo, /proc/self/cgroup and the limit files of the control groups in it.
  *
  * A line of /proc/self/cgroup is "ID:CONTROLLERS:PATH"; version 2 has the one line "0::PATH". Inside a
  * container PATH may be a path of the host that is not visible here: the walk up to the top then finds the

@@ -8,8 +8,7 @@
 
 #include <stdint.h>
 
-/* Bytes: the smallest of the machine's memory and of every control group from the process's own up to the
- * top. */
+/* Bytes: the least of the machine's memory and of every control group from the process's own to the top. */
 uint64_t env_limits_memory_bytes(const char *root);
 /* Processors that the control groups' time quota amounts to, rounded up; UINT32_MAX: no quota. */
 unsigned env_limits_cpu_count(const char *root);

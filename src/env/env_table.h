@@ -57,7 +57,7 @@ struct EnvTable {
     bool (*stdout_is_terminal)(Env *env);
 
     int (*socket_connect)(Env *env, const char *host, const char *port, EnvSocket **out);
-    /* 0 also when it goes on with the next address */
+    /* 0 also when it goes on with the next address. */
     int (*socket_finish_connect)(Env *env, EnvSocket *socket);
     bool (*socket_is_connected)(Env *env, const EnvSocket *socket);
     int (*socket_listen)(Env *env, const char *host, const char *port, EnvSocket **out);

@@ -1,5 +1,4 @@
-/* fault_plan.h - a parsed fault plan as env_faulty.c follows it. The language is described in env_faulty.h.
- */
+/* fault_plan.h - a parsed fault plan as env_faulty.c follows it. The language is in env_faulty.h. */
 #ifndef LEAT_ENV_FAULT_PLAN_H
 #define LEAT_ENV_FAULT_PLAN_H
 

@@ -17,7 +17,7 @@
  *     read_sources       S2      the bytes become splits
  *     engine_run         S3 S4
  *     append_plan                PLAN, into the log's memory
- *     log_batch          S5      DELTA; PLAN and DELTA: one write, one sync (D4: none when there is nothing
+ *     log_batch          S5      DELTA; PLAN and DELTA: one write, one sync (M4: none when there is nothing
  *                                to lose)
  *     run_outputs        S6 S7
  *     log_commit         S8      written, not synced: the next sync covers it
@@ -185,7 +185,7 @@ static void fill_in_defaults(DriverOptions *options) {
         options->snapshot_log_bytes = SNAPSHOT_LOG_BYTES_DEFAULT;
 }
 
-/* The shares of architecture section 8; what windows will keep is not given to anybody yet. */
+/* How the memory of the process is divided. The rest is for what windows will keep. */
 static void divide_memory(Driver *driver) {
     uint64_t all = driver->options.memory_bytes;
     budget_init(&driver->budget_total, "memory", all, NULL);
@@ -579,7 +579,7 @@ CHECKED static Status log_batch(Driver *driver, uint64_t batch_id, Error *err) {
     int64_t time_ms = batch_time_ms(driver, batch_id);
     if (must_sync || (driver->owes_sync && time_ms - driver->owes_sync_since_ms >= COMMIT_SYNC_DELAY_MS))
         TRY(sync_logs(driver, err));
-    else /* D4; but a batch that an output has seen must not be planned anew, with other rows */
+    else /* M4; but a batch that an output has seen must not be planned anew, with other rows */
         TRY(batch_log_flush(driver->log, err));
     if (must_sync) {
         driver->owes_sync = true;

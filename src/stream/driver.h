@@ -2,18 +2,18 @@
  * exactly once.
  *
  * One thread. For each batch time of the grid (zero time + n * interval): S1 plan, S2-S4 run, S5 DELTA and
- * the one sync, S6-S7 outputs, S8 COMMIT, S9 tell the sources, S10 now and then a snapshot (architecture: the
- * batch protocol). The states and the order of calls are at the top of driver.c; the frames are in frames.h.
+ * the one sync, S6-S7 outputs, S8 COMMIT, S9 tell the sources, S10 now and then a snapshot. The order of
+ * calls is at the top of driver.c; the frames are in frames.h.
  *
- *   D1  Batch times are on the grid and strictly ascend, over restarts too; times that passed while the
+ *   M1  Batch times are on the grid and strictly ascend, over restarts too; times that passed while the
  *       program was down are run in order after a restart (Spark's rule), and a batch that takes long delays
  *       the next ones: none is skipped.
- *   D2  No output of a batch runs before its PLAN and DELTA are durable (where there is a checkpoint).
- *   D3  A batch whose COMMIT is in the log is never run again; one whose COMMIT is missing, or says that an
+ *   M2  No output of a batch runs before its PLAN and DELTA are durable (where there is a checkpoint).
+ *   M3  A batch whose COMMIT is in the log is never run again; one whose COMMIT is missing, or says that an
  *       output failed, is run again with its planned ranges, and only the outputs that had not ended well are
  *       given it.
- *   D4  A batch that changes nothing - no input that must be logged, no state changed - is not synced.
- *   D5  A failed output leaves its batch pending and the driver going; a failed run, log or source stops the
+ *   M4  A batch that changes nothing - no input that must be logged, no state changed - is not synced.
+ *   M5  A failed output leaves its batch pending and the driver going; a failed run, log or source stops the
  *       driver.
  *
  * Threads  create, start, destroy: the owner. stop, wait, failure: any. advance: the owner, with the manual

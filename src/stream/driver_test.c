@@ -576,7 +576,7 @@ static bool line_has(Str line, const char *a, const char *b) {
     return has;
 }
 
-/* D2 and D4: a write to the batch log, its sync, then the output; a batch of which nothing can be lost costs
+/* M2 and M4: a write to the batch log, its sync, then the output; a batch of which nothing can be lost costs
  * no sync. */
 TEST(no_output_before_the_sync_of_its_batch) {
     Job job;

@@ -4,7 +4,7 @@
  *     PLAN    batch b: its time, and what each source planned for it
  *     DELTA   batch b: what changed in the state; absent when nothing did
  *     COMMIT  batch b: how each output ended. Several may stand for one batch: an output that failed is run
- * again after a restart; together they say what landed
+ *             again after a restart; together they say what landed
  *
  * Decoding never trusts its bytes: CORRUPT, nothing read past the end. Decoded views borrow from the payload.
  */

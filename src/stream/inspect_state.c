@@ -1,4 +1,5 @@
-/* inspect_state.c - the keyed state of a checkpoint directory, restored from snapshot and DELTAs without the program, and shown. */
+/* inspect_state.c - the keyed state of a checkpoint directory: restored from snapshot and DELTAs without the
+ * program, and shown. */
 #include "column/codec.h"
 #include "exec/engine.h"
 #include "stream/frames.h"

@@ -1,4 +1,4 @@
-/* receiver.c
+/* receiver.c - see receiver.h.
  *
  *   connector --room, received--> current buffer --seal--> queue --plan--> batch --done--> pool
  *                                     |                                      ^

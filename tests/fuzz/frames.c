@@ -1,5 +1,5 @@
-/* Payloads of the batch log: a decoder reads what it is given to the end or refuses it, never past its end; what it reads can be
- * encoded again to the same bytes. The first byte chooses the kind. */
+/* Payloads of the batch log: a decoder reads what it is given to the end or refuses it, never past its end;
+ * what it reads can be encoded again to the same bytes. The first byte chooses the kind. */
 #include "base/memory.h"
 #include "exec/engine.h"
 #include "stream/frames.h"

@@ -6,8 +6,8 @@
  *
  *     masks        ends   ..1.....1..1          where tokens end, starts: one behind each
  *     compress     the set bits of both as bytes, side by side: 64 starts, 64 ends
- *     per four     spread each start and size over the 16 bytes of its view, add 0..11, permute, mask by the
- * size
+ *     per four     spread each start and size over the 16 bytes of its view, add 0..11, permute, mask by
+ *                  the size
  *
  * Compressing is done in a register: the form that stores is microcode on some machines. */
 #include "column/kernels/levels.h"

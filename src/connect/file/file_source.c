@@ -1,4 +1,4 @@
-/* file_source.c
+/* file_source.c - see file_source.h.
  *
  * plan() lists, chooses by the four rules of the header, sorts, and writes down what it chose; read() only
  * makes ranges of what is written down. Between batches the source is two things: `initial_ms`, and which

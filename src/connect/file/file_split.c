@@ -1,4 +1,4 @@
-/* file_split.c
+/* file_split.c - see file_split.h.
  *
  * A range begins to read one byte before its begin, and looks for the first ending from there on: behind it
  * the first line of the range begins. In the same way it stops behind the first ending at or behind its last

@@ -1,3 +1,4 @@
+/* file_stream.c - leat_text_file_stream: the file source as a stream. */
 #include "connect/file/file_source.h"
 #include "dstream/context.h"
 

@@ -1,4 +1,4 @@
-/* function_source.c
+/* function_source.c - see function_source.h.
  *
  * The plan: u8 version 1, u32 row count, then each row: varint size, its columns as codec_encode_value gives
  * them.

@@ -1,3 +1,4 @@
+/* function_stream.c - leat_function_stream: the function source as a stream. */
 #include "connect/function/function_source.h"
 #include "dstream/context.h"
 

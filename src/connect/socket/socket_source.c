@@ -1,4 +1,4 @@
-/* socket_source.c
+/* socket_source.c - see socket_source.h.
  *
  *     create --> IDLE --start--> WAITING --try_connect--> CONNECTING --finish_connect--> CONNECTED
  *                                   ^ ^  refused               |  refused                    |  end, error

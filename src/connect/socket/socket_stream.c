@@ -1,3 +1,4 @@
+/* socket_stream.c - leat_socket_text_stream: the socket source as a stream. */
 #include "connect/socket/socket_source.h"
 #include "dstream/context.h"
 
