@@ -3,6 +3,7 @@
 #define LEAT_STREAM_INSPECT_PARTS_H
 
 #include "base/map.h"
+#include "base/map.h"
 #include "column/type.h"
 #include "state/store.h"
 #include "stream/batch_log.h"
