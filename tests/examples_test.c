@@ -122,8 +122,8 @@ static void send_signal(const Program *program, int number) {
     CHECK(kill(program->pid, number) == 0);
 }
 
-/* Waits for the end: the exit code, or 1000 + the signal. What it printed stays in `program`, which free()
- * ends. */
+/* Waits for the end: the exit code, or 1000 + the signal. What it printed stays in
+ * `program`, which free() ends. */
 static int wait_for_end(Program *program) {
     if (read_until(program, &program->out, NULL) || program->out.fd >= 0 || program->err.fd >= 0) {
         kill(program->pid, SIGKILL); /* it hangs */

@@ -148,8 +148,8 @@ static Status block_alloc(Budget *budget, size_t size_bytes, bool zeroed, const 
         char *block = zeroed ? calloc(1, whole) : malloc(whole);
         *out = block ? block + MEMORY_SLACK_BEFORE : NULL;
         if (block && !zeroed) {
-            /* Kernels load the slack as part of whole vectors and ignore it; still, no bytes of an earlier
-             * owner. */
+            /* Kernels load the slack as part of whole vectors and ignore it; still, no bytes
+             * of an earlier owner. */
             memset(block, 0, MEMORY_SLACK_BEFORE);
             memset(block + MEMORY_SLACK_BEFORE + size_bytes, 0, MEMORY_SLACK_AFTER);
         }

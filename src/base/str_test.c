@@ -10,8 +10,8 @@
 
 /* ---- leat/str.h ---- */
 
-/* The parts of `text`, each in brackets. The bytes are copied to memory of their exact size: a read beyond is
- * seen. */
+/* The parts of `text`, each in brackets. The bytes are copied to memory of their exact size: a
+ * read beyond is seen. */
 static Text walk(Str text, int separator) {
     char *bytes = malloc(text.size ? text.size : 1);
     if (text.size)
@@ -280,8 +280,8 @@ TEST(utf8_edges) {
     }
 }
 
-/* Every sequence of up to three bytes against the definition: decode, then ask for the shortest form and the
- * range. */
+/* Every sequence of up to three bytes against the definition: decode, then ask for the
+ * shortest form and the range. */
 TEST(utf8_all_short_sequences) {
     for (unsigned bits = 0x80; bits < 1u << 24; bits += bits < 0x10000 ? 1 : 7) {
         unsigned char b[3] = {(unsigned char)bits, (unsigned char)(bits >> 8), (unsigned char)(bits >> 16)};

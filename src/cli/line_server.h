@@ -1,5 +1,5 @@
-/* line_server.h - a small server in a child process that plays a text to everybody who connects, for `leat
- * demo`. */
+/* line_server.h - a small server in a child process that plays a text to everybody who
+ * connects, for `leat demo`. */
 #ifndef LEAT_CLI_LINE_SERVER_H
 #define LEAT_CLI_LINE_SERVER_H
 

@@ -17,8 +17,8 @@ typedef struct Array {
     size_t block_size;
 } Array;
 
-/* At least `size_bytes`, of which the first `used_bytes` keep what they hold. On failure nothing has changed.
- * NO_MEMORY. */
+/* At least `size_bytes`, of which the first `used_bytes` keep what they hold. On failure nothing
+ * has changed. NO_MEMORY. */
 CHECKED static inline Status array_reserve(Array *array, size_t used_bytes, size_t size_bytes, Budget *budget,
                                            const char *who, Error *err) {
     if (array->data && size_bytes <= array->size_bytes)

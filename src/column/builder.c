@@ -171,8 +171,8 @@ CHECKED static Status part_grow(Builder *b, BuilderPart *part, uint32_t capacity
     return STATUS_OK;
 }
 
-/* The part of a row, and the fields of it, are made as large as a chunk; elements of arrays grow with their
- * number. */
+/* The part of a row, and the fields of it, are made as large as a chunk; elements of arrays
+ * grow with their number. */
 CHECKED static Status part_init(Builder *b, BuilderPart *part, const Type *type, bool is_element,
                                 Error *err) {
     part->type = type;
@@ -654,8 +654,8 @@ static const char no_bytes[1] = {0}; /* where empty strings point to */
 Str builder_keep(Builder *b, Str bytes) {
     if (bytes.size == 0)
         return str_slice(no_bytes, 0);
-    /* The inline code knows two ranges, here are the others: compared as addresses, since they are other
-     * objects. */
+    /* The inline code knows two ranges, here are the others: compared as addresses, since
+     * they are other objects. */
     uintptr_t at = (uintptr_t)bytes.data;
     for (uint32_t i = 0; i < b->input_view_count; i++)
         if (at - (uintptr_t)b->input_views[i].data < b->input_views[i].size)

@@ -31,8 +31,8 @@ CHECKED Status part_bool(Builder *builder, BuilderPart *part, uint32_t index, bo
 CHECKED Status part_word(Builder *builder, BuilderPart *part, uint32_t index, uint64_t bits, Error *err);
 CHECKED Status part_str(Builder *builder, BuilderPart *part, uint32_t index, Str value, Error *err);
 CHECKED Status part_struct(Builder *builder, BuilderPart *part, uint32_t index, Error *err);
-/* ARRAY: gives where its elements go in the child, [*element_begin, *element_begin + count), all of which
- * follow. */
+/* ARRAY: gives where its elements go in the child, [*element_begin, *element_begin + count),
+ * all of which follow. */
 CHECKED Status part_array(Builder *builder, BuilderPart *part, uint32_t index, uint32_t count,
                           uint32_t *element_begin, Error *err);
 

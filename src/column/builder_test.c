@@ -1,5 +1,5 @@
-/* Rows put one by one; chunk sharing and chunk readers over random chunks. What functions write is in
- * row_test.c. */
+/* Rows put one by one; chunk sharing and chunk readers over random chunks. What functions
+ * write is in row_test.c. */
 #include "column/builder.h"
 #include "check.h"
 #include "column/literal.h"

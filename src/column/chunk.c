@@ -99,8 +99,8 @@ typedef struct BufferPlan {
     bool is_copied;
 } BufferPlan;
 
-/* Retains or replaces what `views` point into; out->buffers and out->buffer_count always tell what is
- * retained. */
+/* Retains or replaces what `views` point into; out->buffers and out->buffer_count always
+ * tell what is retained. */
 CHECKED static Status share_buffers(SharedChunk *shared, const Column *in, View *views, uint32_t count,
                                     Column *out, Error *err) {
     Status st = STATUS_OK;

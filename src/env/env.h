@@ -72,8 +72,8 @@ CHECKED Status env_file_read(Env *env, EnvFile *file, uint64_t offset, void *out
 /* Writes all of `size` bytes or fails; on failure some prefix may have been written. */
 CHECKED Status env_file_write(Env *env, EnvFile *file, uint64_t offset, const void *data, size_t size,
                               Error *err);
-/* Makes data and size durable (fdatasync). After a failure the file must not be trusted: close, reopen, read
- * again. */
+/* Makes data and size durable (fdatasync). After a failure the file must not be trusted:
+ * close, reopen, read again. */
 CHECKED Status env_file_sync(Env *env, EnvFile *file, Error *err);
 CHECKED Status env_file_truncate(Env *env, EnvFile *file, uint64_t size_bytes, Error *err);
 CHECKED Status env_file_info(Env *env, EnvFile *file, EnvFileInfo *info, Error *err);
@@ -196,8 +196,8 @@ CHECKED Status env_write_file_atomically(Env *env, const char *path, Str bytes, 
 /* "a/b" from "a" and "b"; free() it. */
 char *env_path_join(const char *directory, const char *name);
 
-/* The table itself, for those who implement an environment. Every function above calls the one of its name
- * here. */
+/* The table itself, for those who implement an environment. Every function above calls the
+ * one of its name here. */
 typedef struct EnvTable EnvTable; /* env_table.h */
 struct Env {
     const EnvTable *table;

@@ -1,5 +1,5 @@
-/* What the first env_real() of a process makes of its variables. Every case is a child; this process never
- * asks. */
+/* What the first env_real() of a process makes of its variables. Every case is a child;
+ * this process never asks. */
 #include "env/env.h"
 
 #include "check.h"

@@ -332,8 +332,8 @@ static int real_stream_write(Env *env, EnvStream stream, const void *data, size_
     }
     pthread_sigmask(SIG_SETMASK, &old_mask, NULL);
     if (error == EAGAIN) {
-        /* Somebody we share the terminal or the pipe with has made it non-blocking: wait as a blocking one
-         * would. */
+        /* Somebody we share the terminal or the pipe with has made it non-blocking: wait
+         * as a blocking one would. */
         struct pollfd writable = {.fd = fd, .events = POLLOUT};
         return ppoll(&writable, 1, NULL, NULL) < 0 ? errno : EINTR;
     }
@@ -378,8 +378,8 @@ static int resolve(const char *host, const char *port, int flags, struct addrinf
     }
 }
 
-/* Begins with the next address that does not refuse at once; `error` is what to tell when there is none left.
- * R3 */
+/* Begins with the next address that does not refuse at once; `error` is what to tell when
+ * there is none left. R3 */
 static int next_address(EnvSocket *sock, int error) {
     while (sock->next < sock->address_count) {
         const Address *address = &sock->addresses[sock->next++];

@@ -6,9 +6,9 @@
 
 struct addrinfo;
 
-/* Begins to connect to the first of `addresses` (copied) that does not refuse at once; the others are tried
- * by env_socket_finish_connect(). `name` is for messages. The result is an errno value or 0, as in
- * env_table.h. */
+/* Begins to connect to the first of `addresses` (copied) that does not refuse at once; the others
+ * are tried by env_socket_finish_connect(). `name` is for messages. The result is an errno value
+ * or 0, as in env_table.h. */
 int env_real_connect_to(const struct addrinfo *addresses, const char *name, EnvSocket **out);
 
 #endif

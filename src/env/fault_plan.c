@@ -1,5 +1,5 @@
-/* fault_plan.c - reads a fault plan: entries "WORD@N=VALUE" between semicolons, cut apart and looked up in
- * tables. */
+/* fault_plan.c - reads a fault plan: entries "WORD@N=VALUE" between semicolons, cut apart and
+ * looked up in tables. */
 #include "env/fault_plan.h"
 
 #include "base/memory.h"
@@ -100,8 +100,8 @@ CHECKED static Status expected(Str text, const char *what, Error *err) {
     return error_set(err, STATUS_INVALID, "fault plan: '%.*s': expected %s", STR_ARG(text), what);
 }
 
-/* The value of an entry whose word is `word`; sets action, kind and value. `text` is the whole entry, for
- * messages. */
+/* The value of an entry whose word is `word`; sets action, kind and value. `text` is the whole
+ * entry, for messages. */
 CHECKED static Status parse_value(Str text, Str word, Str value, FaultEntry *entry, Error *err) {
     if (str_equal(word, STR("delay"))) {
         entry->action = FAULT_DELAY;

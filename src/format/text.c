@@ -68,8 +68,8 @@ void text_reader_begin(TextReader *r, Buffer *buffer, size_t begin, size_t end, 
     r->column.buffer_count = 1;
 }
 
-/* The text is used up and there is room for what stands behind its last line ending: true when something
- * does. */
+/* The text is used up and there is room for what stands behind its last line ending: true
+ * when something does. */
 static bool take_last(TextReader *r, uint32_t count, LeatStr *last) {
     if (r->is_finished || r->scan.at < r->scan.end || count == CHUNK_ROWS_MAX)
         return false;

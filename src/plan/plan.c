@@ -121,8 +121,8 @@ static void drop_unused(Plan *plan) {
     free(is_needed);
 }
 
-/* P2. Counted per kind and over what runs, so that a stateless node, or one that nothing needs, moves no
- * number. */
+/* P2. Counted per kind and over what runs, so that a stateless node, or one that nothing
+ * needs, moves no number. */
 CHECKED static Status give_ids(Plan *plan, Error *err) {
     Status st = STATUS_OK;
     Map taken = {0}, ordinals = {0};

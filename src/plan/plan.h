@@ -35,8 +35,8 @@ struct PlanNode {
     const char *call; /* the public call that made it, for messages: "leat_reduce_by_key" */
     const char *id;   /* P2; NULL where the kind has none */
     const char *name; /* the user's, or NULL */
-    /* What it gives; of an output: what it takes. PLAN_AGGREGATE by key and PLAN_KEYED_PROCESS: key columns
-     * first. */
+    /* What it gives; of an output: what it takes. PLAN_AGGREGATE by key and
+     * PLAN_KEYED_PROCESS: key columns first. */
     const Schema *schema;
     PlanNode **inputs;
     uint32_t input_count;

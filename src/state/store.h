@@ -91,9 +91,9 @@ typedef struct StateFeed {
 } StateFeed;
 /* All entries, in hash order, with their count first. Between batches only. */
 CHECKED Status state_store_save(StateStore *store, StateSink sink, Error *err);
-/* Into an empty store: presized, appended without a probe. Entries outside of [hash_begin, hash_end) are
- * skipped, so that a save of another partitioning can be read. CORRUPT: not a save; the store is then
- * unusable. */
+/* Into an empty store: presized, appended without a probe. Entries outside of [hash_begin,
+ * hash_end) are skipped, so that a save of another partitioning can be read. CORRUPT: not a save;
+ * the store is then unusable. */
 CHECKED Status state_store_load(StateStore *store, StateFeed feed, Error *err);
 
 StateStoreStats state_store_stats(const StateStore *store);

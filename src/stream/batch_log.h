@@ -75,8 +75,8 @@ CHECKED Status batch_log_append(BatchLog *log, uint8_t kind, Str payload, uint64
 CHECKED Status batch_log_flush(BatchLog *log, Error *err); /* written: survives the process */
 CHECKED Status batch_log_sync(BatchLog *log, Error *err);  /* flushed and durable: survives the machine */
 uint64_t batch_log_durable_upto(const BatchLog *log);
-/* Frames below `sequence` are not needed any more: segments that hold only such frames are recycled or
- * removed. */
+/* Frames below `sequence` are not needed any more: segments that hold only such frames are
+ * recycled or removed. */
 CHECKED Status batch_log_cut_before(BatchLog *log, uint64_t sequence, Error *err);
 uint64_t batch_log_size_bytes(const BatchLog *log); /* of frames kept */
 /* Makes the next segment ready while there is time, so that no batch waits for it. */

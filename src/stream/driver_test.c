@@ -556,9 +556,9 @@ TEST(two_owners_of_one_checkpoint_are_refused) {
 
 /* ---- what happens before what ---- */
 
-/* The calls of a run, a line each, kind and path: what a crash of the machine could do cannot be seen by
- * ending the process (the kernel keeps what was written), so the order of the protocol is read off the calls
- * themselves. */
+/* The calls of a run, a line each, kind and path: what a crash of the machine could do cannot be seen
+ * by ending the process (the kernel keeps what was written), so the order of the protocol is read off
+ * the calls themselves. */
 static void trace_run(Job *job, int64_t until_ms, Text *trace) {
     Error err = {0};
     Env *env = env_faulty_create(env_real(), NULL);

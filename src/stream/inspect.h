@@ -11,8 +11,8 @@
 typedef struct InspectOut {
     Status (*write)(void *self, Str text, Error *err);
     void *self;
-    /* What a source of this kind ("socket") planned, for people; may be NULL. Connectors stand below this
-     * room. */
+    /* What a source of this kind ("socket") planned, for people; may be NULL. Connectors
+     * stand below this room. */
     void (*describe_plan)(Str source_kind, Str plan, Text *text);
 } InspectOut;
 

@@ -16,9 +16,9 @@ size_t line_end_last(const char *data, size_t begin, size_t end);
 /* Behind the ending that begins at `at`: two bytes on for a CRLF that stands whole before `end`, else one. */
 size_t line_end_behind(const char *data, size_t at, size_t end);
 
-/* The first line of [begin, end), where `begin` is the begin of a line, with more than limit_bytes bytes
- * before its ending. False: there is none. *line_end is behind its ending; *is_ended false: it goes on at
- * `end`. */
+/* The first line of [begin, end), where `begin` is the begin of a line, with more than
+ * limit_bytes bytes before its ending. False: there is none. *line_end is behind its ending;
+ * *is_ended false: it goes on at `end`. */
 bool line_over_limit(const char *data, size_t begin, size_t end, uint64_t limit_bytes, size_t *line_begin,
                      size_t *line_end, bool *is_ended);
 

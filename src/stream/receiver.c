@@ -241,8 +241,8 @@ static void current_to_front(Receiver *receiver, size_t written) {
     receiver->begin = BLOCK_HEADER_SIZE;
 }
 
-/* Takes `buffer`, whole lines up to its size, and puts it at the end of the list. On failure it is still the
- * caller's. */
+/* Takes `buffer`, whole lines up to its size, and puts it at the end of the list. On failure it
+ * is still the caller's. */
 CHECKED static Status submit(Receiver *receiver, Buffer *buffer, EntryList *list) {
     Entry entry = {.kind = receiver->log ? ENTRY_BLOCK : ENTRY_MEMORY,
                    .ref = {.stream_id = receiver->options.stream_id,

@@ -49,8 +49,8 @@ static Status write_snapshot(Env *env, const char *directory, uint64_t batch_id,
     return snapshot_finish(writer, err);
 }
 
-/* Reads the newest; *is_wrong when a byte that was handed out is not the one written. `skip`: sections not
- * read. */
+/* Reads the newest; *is_wrong when a byte that was handed out is not the one written.
+ * `skip`: sections not read. */
 static Status read_newest(const char *directory, uint64_t *batch_id, const uint64_t *sizes, size_t count,
                           bool skip, bool *is_wrong, Error *err) {
     SnapshotReader *reader;

@@ -1,6 +1,6 @@
-/* receiver_plan.c - any bytes as the plan of a receiver, or as what it saved: they are refused as CORRUPT, or
- * give inline lines that are all of the bytes. Nothing is read past the end, and an accepted plan can be
- * described. */
+/* receiver_plan.c - any bytes as the plan of a receiver, or as what it saved: they are refused as
+ * CORRUPT, or give inline lines that are all of the bytes. Nothing is read past the end, and an accepted
+ * plan can be described. */
 #include "stream/receiver.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

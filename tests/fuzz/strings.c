@@ -1,5 +1,5 @@
-/* Everything in base that reads text or bytes of unknown origin: numbers, sizes, UTF-8, log levels, the
- * Reader. */
+/* Everything in base that reads text or bytes of unknown origin: numbers, sizes, UTF-8,
+ * log levels, the Reader. */
 #include "base/bytes.h"
 #include "base/log.h"
 

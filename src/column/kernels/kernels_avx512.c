@@ -53,8 +53,8 @@ static uint32_t scan_lines(TextScan *scan, LeatStr *out, uint32_t room) {
 static inline __attribute__((always_inline)) void four_views(__m512i before, __m512i block, __m512i starts,
                                                              __m512i sizes, uint32_t first, bool has_long,
                                                              __m512i origin, View *out) {
-    /* Byte b of a view takes byte b - 4 of its token; bytes 0..3 are the size and take none (no size exceeds
-     * 254). */
+    /* Byte b of a view takes byte b - 4 of its token; bytes 0..3 are the size and take none
+     * (no size exceeds 254). */
     const __m512i token = _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202,
                                            0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
     const __m512i byte =

@@ -10,8 +10,8 @@ extern const Kernels kernels_plain;
 extern const Kernels kernels_avx2, kernels_avx512;
 #endif
 
-/* Views of text that has the slack of kernels.h around it are made from whole loads, which are masked by the
- * size. */
+/* Views of text that has the slack of kernels.h around it are made from whole loads, which
+ * are masked by the size. */
 static inline uint64_t load_u64(const void *at) {
     uint64_t value;
     memcpy(&value, at, sizeof value);

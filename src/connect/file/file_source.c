@@ -312,8 +312,8 @@ CHECKED static Status file_replay(Source *base, int64_t batch_time_ms, Str bytes
     return plan_end(&plan, err);
 }
 
-/* 64 MiB, or more where that would be very many ranges. For hostile runs what gives about the number asked
- * for. */
+/* 64 MiB, or more where that would be very many ranges. For hostile runs what gives about
+ * the number asked for. */
 CHECKED static Status range_size(const FileSource *source, Str bytes, uint64_t *out, Error *err) {
     uint64_t total = 0, wanted = source->services->split_count;
     PlanReader plan;

@@ -167,8 +167,8 @@ static void report_left_out(const FileSplit *split, size_t line_begin) {
              split->path, offset_of(split, line_begin), split->options.line_size_bytes_max);
 }
 
-/* Gives whole lines of the buffer up to the first that is over the limit, which is left out. False: none
- * there. */
+/* Gives whole lines of the buffer up to the first that is over the limit, which is left
+ * out. False: none there. */
 static bool give_lines(FileSplit *split, TextPiece *piece) {
     const Buffer *buffer = split->buffer;
     bool is_last, is_ended;
