@@ -295,16 +295,15 @@ TEST(a_path_without_directory_is_replaced_too) {
 static int in_child_with_closed_stdout(int (*run)(void)) {
     int ends[2];
     REQUIRE(pipe(ends) == 0);
+    close(ends[0]); /* before there is a child: it may write before we go on */
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
         signal(SIGPIPE, SIG_DFL);
         dup2(ends[1], STDOUT_FILENO);
-        close(ends[0]);
         close(ends[1]);
         _exit(run());
     }
-    close(ends[0]);
     close(ends[1]);
     int status = 0;
     waitpid(child, &status, 0);
