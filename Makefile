@@ -142,9 +142,9 @@ fuzz:
 	build/fuzz/$(T) -max_total_time=$(or $(SECONDS_MAX),60) -print_final_stats=1 -artifact_prefix=build/fuzz/$(T)- \
 	    build/fuzz/found/$(T) $(wildcard tests/fuzz/corpus/$(T))
 
-## bench       every benchmark with its defaults
+## bench       every benchmark, each figure beside its goal; two to three minutes (bench/README.md)
 bench: release
-	@for program in $(BENCH_SRC:%.c=build/release/%); do echo "== $$program"; $$program || exit 1; done
+	@sh bench/run
 
 ## layers      include edges, self-contained headers, no operating system outside src/env
 layers: debug
