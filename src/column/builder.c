@@ -620,6 +620,28 @@ Status builder_take_out(Builder *b, Chunk *out, Error *err) {
     return STATUS_OK;
 }
 
+static const char no_bytes[1] = {0}; /* where empty strings point to */
+
+bool builder_see_out(Builder *b, const LeatStr **strs, uint32_t *count, Buffer *const **buffers,
+                     uint32_t *buffer_count) {
+    ASSERT(b->schema->column_count == 1 && is_string(b->schema->fields[0].type.kind));
+    if (b->status != STATUS_OK || b->out.has_nulls || b->input_view_count > 0)
+        return false;
+    LeatStr *written = b->out_parts[0].data.data;
+    for (uint32_t i = 0; i < b->out.row; i++) /* a column that was not set */
+        written[i].data = written[i].data ? written[i].data : no_bytes;
+    *strs = written;
+    *count = b->out.row;
+    *buffers = b->buffers;
+    *buffer_count = b->buffer_count;
+    return true;
+}
+
+void builder_drop_out(Builder *b) {
+    drop_own_buffers(b);
+    out_clear(b, false);
+}
+
 void builder_out_fail(Builder *b, Status status, const Error *error) {
     if (b->status != STATUS_OK || status == STATUS_OK)
         return;
@@ -648,8 +670,6 @@ void builder_reserve(Builder *b, uint32_t row_count) {
     if (b->dirty_rows < b->out.row + row_count)
         b->dirty_rows = b->out.row + row_count;
 }
-
-static const char no_bytes[1] = {0}; /* where empty strings point to */
 
 Str builder_keep(Builder *b, Str bytes) {
     if (bytes.size == 0)

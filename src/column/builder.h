@@ -65,6 +65,12 @@ LeatOut *builder_out_begin(Builder *builder, const Chunk *input, BuilderFlush fl
 /* Turns the rows written so far (possibly none) into a scratch chunk (I2), and goes on with the same input.
  * The chunk may be used beyond the next begin, but not beyond the input. Fails as builder_out_status does. */
 CHECKED Status builder_take_out(Builder *builder, Chunk *out, Error *err);
+/* The same rows without making anything anew, of a builder with one column of strings: as functions wrote
+ * them, with the buffers that they stand in. Borrowed until builder_drop_out, which takes the place of
+ * builder_take_out. False: there are nulls, strings stand elsewhere, or a failure is kept; take them. */
+bool builder_see_out(Builder *b, const LeatStr **strs, uint32_t *count, Buffer *const **buffers,
+                     uint32_t *buffer_count);
+void builder_drop_out(Builder *b);
 /* The first failure sticks until the next begin: a copy of a string that found no memory, or a flush. */
 void builder_out_fail(Builder *builder, Status status, const Error *error); /* error may be NULL */
 CHECKED Status builder_out_status(const Builder *builder, Error *err);

@@ -482,6 +482,37 @@ static void split_words(const LeatRow *row, LeatOut *out, void *user) {
         leat_out_emit(out);
     }
 }
+/* A view of the line; a copy of its own, when it has more than three bytes; null; or a column that is not set. */
+static void mark_words(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    LeatStr rest = leat_row_str(row, 0), word;
+    while (leat_str_split(&rest, ' ', &word)) {
+        char copy[64];
+        int size = snprintf(copy, sizeof copy, "<%.*s>", (int)word.size, word.data);
+        if (leat_str_equal(word, leat_str("null")))
+            leat_out_null(out, 0);
+        else if (!leat_str_equal(word, leat_str("unset")))
+            leat_out_str(out, 0, word.size > 3 ? leat_str_slice(copy, (size_t)size) : word);
+        leat_out_emit(out);
+    }
+}
+static void pass_on(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    if (leat_row_is_null(row, 0))
+        leat_out_null(out, 0);
+    else if (leat_row_str(row, 0).size) /* the empty text is what a column is that is not set */
+        leat_out_str(out, 0, leat_row_str(row, 0));
+}
+static void count_parts(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    LeatStr text = leat_row_str(row, 0), rest = text, part;
+    char shown[80];
+    int parts = leat_row_is_null(row, 0) ? -1 : 0;
+    while (parts >= 0 && leat_str_split(&rest, '-', &part))
+        parts++;
+    int size = snprintf(shown, sizeof shown, "%d%.*s", parts, (int)text.size, text.data);
+    leat_out_str(out, 0, leat_str_slice(shown, (size_t)size));
+}
 static void pair_one(const LeatRow *row, LeatOut *out, void *user) {
     (void)user;
     leat_out_str(out, 0, leat_row_str(row, 0));
@@ -641,6 +672,11 @@ static void word_count_by_functions(Plan *p) {
     print(p, reduce_by_key(p, map(p, words, leat_function("w STRING, n BIGINT", pair_one, NULL), 1),
                            leat_sum()));
 }
+static void functions_in_a_row(Plan *p) {
+    PlanNode *words = flat_map(p, text_source(p), leat_function("w STRING", mark_words, NULL), 0);
+    PlanNode *same = map(p, words, leat_function("w STRING", pass_on, NULL), 0);
+    print(p, map(p, same, leat_function("w STRING", count_parts, NULL), 0));
+}
 static void split_by_several(Plan *p) {
     PlanNode *lines = text_source(p);
     PlanNode *parts = flat_map(p, lines, leat_split(", "), 0);
@@ -797,6 +833,11 @@ static const Case cases[] = {
      true,
      {"to be or|not to be", "", "a  b|"},
      {"be,2|not,1|or,1|to,2", "", ",2|a,1|b,1"}},
+    {"a column of strings goes from function to function",
+     functions_in_a_row,
+     false,
+     {"a- unset bb|c", "null x|abcdefghijklmnop-qrs y unset", "longer-than-twelve|d"},
+     {"2a-|1|1bb|1c", "-1|1x|2<abcdefghijklmnop-qrs>|1y|1", "3<longer-than-twelve>|1d"}},
     {"split and contains",
      split_by_several,
      false,

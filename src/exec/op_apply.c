@@ -21,8 +21,31 @@ typedef struct Apply {
     uint64_t flushed_rows;
 } Apply;
 
+/* A column of strings for another function per record: it sees what this one wrote, and no views are made. */
+CHECKED static Status give_lines(Apply *apply, LineRun run, Error *err) {
+    const LeatStr *lines = run.lines;
+    const Emit *out = &apply->op.out;
+    Operator *to = out->edges[0].to;
+    uint32_t count = run.count;
+    apply->flushed_rows += count;
+    run.split = apply->split; /* no union lies before an operator that takes lines */
+    for (uint32_t begin = 0; begin < count; begin += run.count) {
+        run.lines = lines + begin;
+        run.count = count - begin < out->chunk_rows_max ? count - begin : out->chunk_rows_max;
+        run.sequence = apply->sequence++;
+        TRY(to->class->push_lines(to, &run, err));
+    }
+    builder_drop_out(apply->builder);
+    return STATUS_OK;
+}
+
 CHECKED static Status give(Apply *apply, Error *err) {
     Chunk chunk;
+    LineRun run = {0};
+    const Emit *out = &apply->op.out;
+    if (out->edge_count == 1 && out->edges[0].to->class->push_lines &&
+        builder_see_out(apply->builder, &run.lines, &run.count, &run.buffers, &run.buffer_count))
+        return give_lines(apply, run, err);
     TRY(builder_take_out(apply->builder, &chunk, err));
     apply->flushed_rows += chunk.row_count;
     chunk.split = apply->split;
@@ -100,9 +123,10 @@ CHECKED static Status push_records(Operator *op, const Chunk *in, Error *err) {
 CHECKED static Status push_lines(Operator *op, const LineRun *in, Error *err) {
     Apply *apply = (Apply *)op;
     const Schema *schema = apply->node->inputs[0]->schema;
-    Column column = {.type = &schema->fields[0].type, .buffer_count = 1, .buffers = &in->buffer};
+    Column column = {
+        .type = &schema->fields[0].type, .buffer_count = in->buffer_count, .buffers = in->buffers};
     Chunk chunk = {.schema = schema, .columns = &column, .row_count = in->count, .selected_count = in->count};
-    LeatColumn seen = {.data = in->lines, .row_mask = UINT32_MAX, .type = LEAT_STRING};
+    LeatColumn seen = {.data = in->lines, .row_mask = UINT32_MAX, .type = column.type->kind};
     apply->split = in->split;
     return apply_records(apply, &chunk, &seen, err);
 }
@@ -148,14 +172,23 @@ static const OperatorClass line_class = {
     .push = push_records, .push_lines = push_lines, .destroy = apply_destroy};
 static const OperatorClass chunk_class = {.push = push_chunk, .destroy = apply_destroy};
 
+/* Does the node before it give lines (LineRun)? */
+static bool takes_lines(const PlanNode *input) {
+    bool is_function = (input->kind == PLAN_MAP || input->kind == PLAN_FLAT_MAP) &&
+                       input->function.kind == LEAT_FUNCTION_RECORD;
+    LeatType kind = input->schema->fields[0].type.kind;
+    return (input->kind == PLAN_SOURCE && input->is_text) ||
+           (is_function && input->schema->column_count == 1 && (kind == LEAT_STRING || kind == LEAT_BINARY));
+}
+
 Status apply_create(const OperatorContext *context, Operator **out, Error *err) {
     Status st = STATUS_OK;
     const PlanNode *node = context->node, *input = node->inputs[0];
     Apply *apply = xcalloc(1, sizeof *apply);
     *out = NULL;
-    apply->op.class = node->function.kind == LEAT_FUNCTION_CHUNK     ? &chunk_class
-                      : input->kind == PLAN_SOURCE && input->is_text ? &line_class
-                                                                     : &record_class;
+    apply->op.class = node->function.kind == LEAT_FUNCTION_CHUNK ? &chunk_class
+                      : takes_lines(input)                       ? &line_class
+                                                                 : &record_class;
     apply->node = node;
     apply->function = node->function;
     apply->user = context->user;

@@ -46,7 +46,8 @@ CHECKED static Status give_lines(Scan *scan, TextReader *reader, Buffer *buffer,
                                  const Emit *out, Error *err) {
     Operator *to = out->edges[0].to;
     const LeatStr *lines;
-    run->buffer = buffer;
+    run->buffers = &buffer;
+    run->buffer_count = 1;
     for (uint32_t count; (count = text_reader_next_lines(reader, &lines)) > 0;)
         for (uint32_t begin = 0; begin < count; begin += run->count) {
             run->lines = lines + begin;

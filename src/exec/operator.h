@@ -42,11 +42,13 @@ CHECKED Status emit_chunk(const Emit *emit, const Chunk *chunk, Error *err);
 
 /* ---- what takes rows ---- */
 
-/* Lines of one split, without views: what functions per record behind a text source see. */
+/* Rows of one column of strings, without views: what functions per record see behind a text source, and
+ * behind other functions that give one such column. At most chunk_rows_max rows. */
 typedef struct LineRun {
-    const LeatStr *lines;
+    const LeatStr *lines; /* data is never NULL */
     uint32_t count;
-    Buffer *buffer; /* they stand in */
+    Buffer *const *buffers; /* they stand in */
+    uint32_t buffer_count;
     uint64_t split, sequence;
 } LineRun;
 
