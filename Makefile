@@ -4,7 +4,7 @@
 #   src/**/*.c            the library; but src/cli/*.c is the program `leat`, and *_test.c is a unit test each
 #   *_avx2.c *_avx512.c   compiled for that CPU level, chosen at run time; left out where the machine is not x86-64
 #   tests/*_test.c        unit tests too; the other tests/*.c are linked into every test
-#   tests/*.sh            steps of `make test`
+#   tests/*.sh            steps of `make test`; tests/hostile*.sh of `make hostile`
 #   tests/fuzz/NAME.c     a fuzz target; its corpus is tests/fuzz/corpus/NAME/
 #   examples/NAME.c       a program of a user: sees include/ only
 #   bench/NAME.c          a benchmark; bench/common/*.c is linked into each
@@ -84,7 +84,7 @@ ifeq ($(X86),)
   BENCH_COMMON := $(filter-out %_avx2.c %_avx512.c,$(BENCH_COMMON))
 endif
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*.c))
-STEPS     := $(sort $(wildcard tests/*.sh))
+STEPS     := $(sort $(filter-out tests/hostile%,$(wildcard tests/*.sh)))
 
 LIB       := $(OUT)/libleat.a
 PROGRAM   := $(if $(CLI_SRC),$(OUT)/leat)
