@@ -125,10 +125,10 @@ static void send_signal(const Program *program, int number) {
 /* Waits for the end: the exit code, or 1000 + the signal. What it printed stays in
  * `program`, which free() ends. */
 static int wait_for_end(Program *program) {
-    if (read_until(program, &program->out, NULL) || program->out.fd >= 0 || program->err.fd >= 0) {
-        kill(program->pid, SIGKILL); /* it hangs */
-        CHECK(!"the program ended");
-    }
+    bool hangs = read_until(program, &program->out, NULL) || program->out.fd >= 0 || program->err.fd >= 0;
+    if (hangs)
+        kill(program->pid, SIGKILL);
+    CHECK(!hangs);
     int status = 0;
     waitpid(program->pid, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
