@@ -55,6 +55,14 @@ static void probe_deinit(Probe *probe) {
     env_mutex_destroy(probe->env, probe->mutex);
 }
 
+/* A member that on_event writes. */
+static bool read_flag(Probe *probe, const bool *flag) {
+    env_mutex_lock(probe->env, probe->mutex);
+    bool value = *flag;
+    env_mutex_unlock(probe->env, probe->mutex);
+    return value;
+}
+
 static bool wait_for_calls(Probe *probe, int call_count) {
     int64_t deadline_us = env_monotonic_us(probe->env) + PATIENCE_US;
     env_mutex_lock(probe->env, probe->mutex);
@@ -171,10 +179,10 @@ TEST(told_of_what_can_be_read_and_written) {
     reader.handler.want_read = true;
     add(poller, &reader);
     wait_for_calls(&reader, 1);
-    CHECK(!reader.can_write);
+    CHECK(!read_flag(&reader, &reader.can_write));
     send_text(pair.server, "abcd"); /* a call for each byte: it is asked again while there is more */
     wait_for_calls(&reader, 4);
-    CHECK(reader.can_read);
+    CHECK(read_flag(&reader, &reader.can_read));
     writer.handler.socket = pair.server;
     add(poller, &writer);
     wait_for_calls(&writer, 1);
