@@ -365,7 +365,7 @@ TEST(a_small_file_system_is_filled) {
         REQUIRE(i < 20000);
     }
     if (program_end(&program) == NO_MOUNT) {
-        printf("skipped: no mounts here\n");
+        printf("skipped: this user may not mount a file system of its own here\n");
         return;
     }
     CHECK_EQ(program.exit_code, LEAT_EXIT_IO);
@@ -383,7 +383,7 @@ TEST(a_file_system_that_is_read_only_is_said) {
     memcpy(mounted.argv, (const char *[]){example, texts, checkpoint, NULL}, 4 * sizeof(char *));
     Program program = program_fork(run_on_mount, &mounted);
     if (program_end(&program) == NO_MOUNT) {
-        printf("skipped: no mounts here\n");
+        printf("skipped: this user may not mount a file system of its own here\n");
         return;
     }
     CHECK(program.exit_code == LEAT_EXIT_IO || program.exit_code == LEAT_EXIT_CANNOT_CREATE);

@@ -9,23 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Borrowed; the same one for the whole run. */
-static inline const char *fuzz_directory(void) {
-    static char path[64];
-    if (!path[0]) {
-        snprintf(path, sizeof path, "%s/leat-fuzz-XXXXXX",
-                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-        ASSERT(mkdtemp(path));
-    }
-    return path;
-}
-
-static inline void fuzz_write(const char *directory, const char *name, const void *bytes, size_t size) {
-    char *path = env_path_join(directory, name);
-    FILE *file = fopen(path, "wb");
-    ASSERT(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
-    free(path);
-}
+static char fuzz_directory_path[64]; /* "" until it is made */
 
 static inline void fuzz_empty(const char *directory) {
     DIR *dir = opendir(directory);
@@ -38,6 +22,29 @@ static inline void fuzz_empty(const char *directory) {
         free(path);
     }
     closedir(dir);
+}
+
+static inline void fuzz_remove_directory(void) {
+    fuzz_empty(fuzz_directory_path);
+    rmdir(fuzz_directory_path);
+}
+
+/* Borrowed; the same one for the whole run, removed at its end. */
+static inline const char *fuzz_directory(void) {
+    if (!fuzz_directory_path[0]) {
+        snprintf(fuzz_directory_path, sizeof fuzz_directory_path, "%s/leat-fuzz-XXXXXX",
+                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+        ASSERT(mkdtemp(fuzz_directory_path));
+        atexit(fuzz_remove_directory);
+    }
+    return fuzz_directory_path;
+}
+
+static inline void fuzz_write(const char *directory, const char *name, const void *bytes, size_t size) {
+    char *path = env_path_join(directory, name);
+    FILE *file = fopen(path, "wb");
+    ASSERT(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
+    free(path);
 }
 
 #endif
