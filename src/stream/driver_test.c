@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "env/env_faulty.h"
+#include "env/env_table.h"
 #include "check.h"
 #include "stream/batch_log.h"
 #include "stream/frames.h"
@@ -18,6 +19,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- a source that plays a script ---- */
 
@@ -559,13 +561,17 @@ TEST(two_owners_of_one_checkpoint_are_refused) {
 /* The calls of a run, a line each, kind and path: what a crash of the machine could do cannot be seen
  * by ending the process (the kernel keeps what was written), so the order of the protocol is read off
  * the calls themselves. */
-static void trace_run(Job *job, int64_t until_ms, Text *trace) {
+static void trace_run_in(Env *inner, Job *job, int64_t until_ms, Text *trace) {
     Error err = {0};
-    Env *env = env_faulty_create(env_real(), NULL);
+    Env *env = env_faulty_create(inner, NULL);
     env_faulty_trace(env, trace);
     CHECK_OK(job_run_until(job, env, until_ms, &err), err);
     env_faulty_trace(env, NULL);
     env_faulty_destroy(env);
+}
+
+static void trace_run(Job *job, int64_t until_ms, Text *trace) {
+    trace_run_in(env_real(), job, until_ms, trace);
 }
 
 static bool line_has(Str line, const char *a, const char *b) {
@@ -640,13 +646,34 @@ TEST(the_sync_of_a_commit_stays_out_of_the_way_of_the_next_line) {
 }
 
 /* D9: what a PLAN names must be there when it is. */
+/* An environment where a sync of the block log takes its time: a PLAN that does not wait for it is written
+ * before it has ended, however fast the disk is. */
+static EnvFile *_Atomic block_file;
+
+static int open_and_remember(Env *env, const char *path, unsigned open_flags, EnvFile **out) {
+    int code = env_real()->table->file_open(env, path, open_flags, out);
+    if (code == 0 && strstr(path, "/block-"))
+        block_file = *out;
+    return code;
+}
+
+static int sync_slowly(Env *env, EnvFile *file) {
+    if (file == block_file)
+        usleep(20000);
+    return env_real()->table->file_sync(env, file);
+}
+
 TEST(no_plan_before_the_sync_of_the_blocks_it_names) {
+    struct EnvTable table = *env_real()->table;
+    table.file_open = open_and_remember;
+    table.file_sync = sync_slowly;
+    Env slow = {&table};
     Job job;
     Text trace = {0};
     job_init(&job, three_batches, 3);
     empty_job(&job);
     job.submits_blocks = true;
-    trace_run(&job, 4000, &trace);
+    trace_run_in(&slow, &job, 4000, &trace);
     uint32_t block_syncs = 0, block_syncs_at_plan = 0, outputs = 0;
     Str rest = text_str(&trace), line;
     while (leat_str_next_line(&rest, &line)) {
