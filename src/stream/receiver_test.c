@@ -216,7 +216,7 @@ static void check_many_blocks(const char *directory) {
         size = size < text.size - at ? size : text.size - at;
         feed(&bench, str_slice(text.data + at, size), 1 + random_below(&random, 100000));
         at += size;
-        if (random_below(&random, 4) == 0)
+        if (random_below(&random, 16) == 0)
             batch(&bench, &lines);
     }
     end_connection(&bench);
