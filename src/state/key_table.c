@@ -1,7 +1,8 @@
 /* key_table.c - see key_table.h.
  *
- *      home 0        home 1        ...       home 2^k - 1   tail: no homes, for the last runs   the empty
- * last slot |key hash value|              |       |              |                                  | |
+ *     slots:  | home 0 | home 1 | ... | home 2^k - 1 | tail: no homes, room for the last runs | the empty last slot |
+ *
+ *     a slot: | key, 16 bytes | hash, 8 bytes | value, 8 bytes |
  *
  * A home is the top k bits of a hash. A run is a stretch of occupied slots between two empty ones. What is in
  * a run can stand there in any order without breaking I1 except that nobody may stand before his home; sorted
