@@ -236,6 +236,30 @@ TEST(many_blocks_with_a_log) {
     check_many_blocks(check_tmpdir());
 }
 
+/* No batch comes between: every block but the last is full, and ends within a line. */
+TEST(a_line_begun_in_a_full_block_goes_on_in_the_next) {
+    const char *directories[] = {NULL, check_tmpdir()};
+    for (size_t d = 0; d < ARRAY_COUNT(directories); d++) {
+        Bench bench;
+        Text text = {0};
+        Lines lines = {0}, expected = {0};
+        for (int i = 0; text.size < 5 * MIB / 2; i++) {
+            for (int k = 0; k < 1000; k++)
+                text_append_byte(&text, (char)('a' + (i + k) % 26));
+            text_append_byte(&text, '\n');
+        }
+        lines_of(text_str(&text), &expected);
+        bench_init(&bench, directories[d]);
+        feed(&bench, text_str(&text), 65536);
+        batch(&bench, &lines);
+        check_lines(&lines, text_str(&expected.text));
+        text_deinit(&text);
+        lines_deinit(&lines);
+        lines_deinit(&expected);
+        bench_close(&bench);
+    }
+}
+
 TEST(a_crlf_over_the_end_of_a_block_is_one_ending) {
     for (size_t shift = 0; shift < 3; shift++) {
         Bench bench;
