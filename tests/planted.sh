@@ -48,7 +48,7 @@ try() {
         not_seen "$name" "does not compile"
         return
     fi
-    (cd "$tree" && LEAT_BUILD=$build env -u LEAT_TEST_LONG timeout -k 5 120 "$program" "$@") >"$tree/log" 2>&1 </dev/null
+    (cd "$tree" && LEAT_BUILD=$build env -u LEAT_TEST_LONG TEST_SEED=1 timeout -k 5 120 "$program" "$@") >"$tree/log" 2>&1 </dev/null
     code=$?
     case $code in
     0) not_seen "$name" "the test passes with it: $program $*" ;;
