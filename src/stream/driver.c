@@ -2,13 +2,9 @@
  *
  * The life of a driver:
  *
- *     driver_create  open_checkpoint -> engine -> open_sources -> survey_log -> load_snapshot -> begin_epoch
+ *     driver_create  open_checkpoint -> engine -> open_sources -> recovery_restore
  *     driver_start   the thread begins
- *     drive          replay_log -> start_sources -> { wait_for_batch -> run_batch }... -> stop
- *
- * survey_log reads the log once to learn, per batch, how it ended; replay_log reads it again and brings
- * sources and state to where they were. A batch that had not ended is run again in its place in that order,
- * before the DELTA of the next one is applied, so its outputs see the state they would have seen.
+ *     drive          recovery_replay -> start_sources -> { wait_for_batch -> run_batch }... -> stop
  *
  * The life of a batch (run_batch), with the steps of the protocol:
  *
@@ -22,7 +18,7 @@
  *     run_outputs        S6 S7
  *     log_commit         S8      written, not synced: the next sync covers it
  *     engine_keep, done  S9
- *     maybe_snapshot     S10
+ *     rolling_step       S10
  *
  * A batch id is its place on the grid: (batch time - zero time) / interval. Ids ascend; a time at which no
  * output had anything to do leaves no frame, so there may be gaps.
@@ -30,21 +26,17 @@
 #include "stream/driver.h"
 
 #include "base/log.h"
-#include "base/map.h"
-#include "exec/engine.h"
-#include "stream/batch_log.h"
-#include "stream/checkpoint.h"
+#include "stream/driver_parts.h"
 #include "stream/frames.h"
 #include "stream/poller.h"
-#include "stream/snapshot.h"
+#include "stream/recovery.h"
+#include "stream/rolling.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum {
-    US_PER_MS = 1000,
     PARTITION_COUNT_DEFAULT = 8,
     KEY_GROUP_COUNT = 256,
     PENDING_BATCH_COUNT_DEFAULT = 1000,
@@ -54,65 +46,8 @@ enum {
 #define LINE_SIZE_BYTES_DEFAULT    (UINT64_C(16) << 20)
 #define SNAPSHOT_LOG_BYTES_DEFAULT (UINT64_C(64) << 20)
 
-/* A batch whose outputs have not all landed. */
-typedef struct PendingBatch {
-    uint64_t batch_id;
-    bool has_commit;         /* some output has ended: `failed` tells which have not landed; else none has */
-    Map failed;              /* output ids */
-    uint64_t oldest_segment; /* of the block log that it needs; UINT64_MAX: none */
-    struct PendingBatch *next;
-} PendingBatch;
-
-struct Driver {
-    DriverOptions options;
-    Env *env;
-    Plan *plan;
-    Budget budget_total, budget_state, budget_in_flight, budget_receivers;
-
-    Checkpoint *checkpoint; /* NULL: without, as are the two logs */
-    BatchLog *log;
-    BlockLog *block_log;
-    uint64_t snapshot_log_size_bytes; /* of the batch log when the last snapshot was taken */
-    Poller *poller;
-    Engine *engine;
-
-    SourceServices services;
-    PlanNode **source_nodes;
-    EngineInput *inputs; /* per source */
-    Text *plans;         /* per source: what it planned for the batch being run */
-    uint32_t source_count, sources_opened;
-    PlanNode **output_nodes;
-    uint32_t output_count;
-
-    int64_t zero_time_ms, first_now_ms; /* the second: the clock at the first start */
-    uint64_t last_batch_id;             /* planned, in this run or an earlier one */
-    uint64_t snapshot_batch_id;         /* batches up to here are in the snapshot that was restored */
-    bool owes_sync;                     /* the COMMIT of a batch with input is written but not synced */
-    int64_t owes_sync_since_ms;         /* the time of that batch */
-    uint64_t run_count;                 /* batches run by this process */
-    PendingBatch *pending;              /* ascending ids */
-    uint64_t pending_count;
-    Text payload, delta; /* scratch of one batch */
-
-    /* Shared with other threads, under the mutex. */
-    EnvMutex *mutex;
-    EnvCond *changed;
-    EnvThread *thread;
-    bool is_started, has_ended, is_waiting, stop_asked, stop_is_graceful;
-    _Atomic int64_t manual_now_us;
-    Status failure; /* the first */
-    Error failure_error;
-};
-
-static Source *source_of(const PlanNode *node) {
-    return node->source;
-}
 static Output *output_of(const PlanNode *node) {
     return node->output;
-}
-
-static int64_t batch_time_ms(const Driver *driver, uint64_t batch_id) {
-    return driver->zero_time_ms + (int64_t)batch_id * driver->options.interval_ms;
 }
 
 static int64_t clock_us(Driver *driver) {
@@ -134,14 +69,14 @@ static void report_failure(Driver *driver, Status status, const Error *err) {
 
 /* ---- pending batches ---- */
 
-static PendingBatch *pending_find(const Driver *driver, uint64_t batch_id) {
+PendingBatch *driver_pending_find(const Driver *driver, uint64_t batch_id) {
     for (PendingBatch *p = driver->pending; p; p = p->next)
         if (p->batch_id == batch_id)
             return p;
     return NULL;
 }
 
-static PendingBatch *pending_add(Driver *driver, uint64_t batch_id) {
+PendingBatch *driver_pending_add(Driver *driver, uint64_t batch_id) {
     PendingBatch **at = &driver->pending;
     while (*at && (*at)->batch_id < batch_id)
         at = &(*at)->next;
@@ -152,7 +87,7 @@ static PendingBatch *pending_add(Driver *driver, uint64_t batch_id) {
     return pending;
 }
 
-static void pending_remove(Driver *driver, PendingBatch *pending) {
+void driver_pending_remove(Driver *driver, PendingBatch *pending) {
     PendingBatch **at = &driver->pending;
     while (*at != pending)
         at = &(*at)->next;
@@ -276,165 +211,6 @@ CHECKED static Status open_sources(Driver *driver, Error *err) {
     return STATUS_OK;
 }
 
-/* What a first reading of the log finds besides the pending batches. */
-typedef struct Survey {
-    Driver *driver;
-    Text identity; /* of the newest OPEN */
-} Survey;
-
-static void survey_commit(Driver *driver, const CommitFrame *commit) {
-    PendingBatch *pending = pending_find(driver, commit->batch_id);
-    if (!pending)
-        return; /* of a batch that is in the snapshot */
-    CommitFrame walk = *commit;
-    CommitResult result;
-    while (commit_frame_next_result(&walk, &result)) {
-        if (result.is_ok)
-            map_remove(&pending->failed, result.output_id);
-        else
-            map_put(&pending->failed, result.output_id, pending);
-    }
-    pending->has_commit = true;
-    if (pending->failed.count == 0)
-        pending_remove(driver, pending);
-}
-
-CHECKED static Status survey_frame(void *self, const Frame *frame, Error *err) {
-    Survey *survey = self;
-    Driver *driver = survey->driver;
-    if (frame->kind == FRAME_OPEN) {
-        OpenFrame open;
-        TRY(open_frame_decode(frame->payload, &open, err));
-        text_reset(&survey->identity);
-        text_append(&survey->identity, open.identity);
-    } else if (frame->kind == FRAME_PLAN) {
-        PlanFrame plan;
-        TRY(plan_frame_decode(frame->payload, &plan, err));
-        if (plan.batch_id <= driver->snapshot_batch_id)
-            return STATUS_OK;
-        if (plan.batch_time_ms != batch_time_ms(driver, plan.batch_id))
-            return error_set(err, STATUS_CORRUPT,
-                             "PLAN of batch %" PRIu64 ": its time %" PRId64 " ms is not on the grid",
-                             plan.batch_id, plan.batch_time_ms);
-        (void)pending_add(driver, plan.batch_id);
-        driver->last_batch_id = plan.batch_id;
-    } else if (frame->kind == FRAME_COMMIT) {
-        CommitFrame commit;
-        TRY(commit_frame_decode(frame->payload, &commit, err));
-        survey_commit(driver, &commit);
-    } else if (frame->kind != FRAME_DELTA) {
-        return error_set(err, STATUS_UNSUPPORTED,
-                         "batch log: a frame of kind %u at sequence %" PRIu64
-                         " was written by a newer version of Leat",
-                         frame->kind, frame->sequence);
-    }
-    return STATUS_OK;
-}
-
-CHECKED static Status read_section(SnapshotReader *reader, Text *out, Error *err) {
-    text_reset(out);
-    for (;;) {
-        Str piece;
-        TRY(snapshot_read(reader, &piece, err));
-        if (piece.size == 0)
-            return STATUS_OK;
-        text_append(out, piece);
-    }
-}
-
-CHECKED static Status feed_from_snapshot(void *self, Str *piece, Error *err) {
-    return snapshot_read(self, piece, err);
-}
-
-static Source *find_source(const Driver *driver, Str id) {
-    for (uint32_t i = 0; i < driver->source_count; i++)
-        if (str_equal(str_from(driver->source_nodes[i]->id), id))
-            return source_of(driver->source_nodes[i]);
-    return NULL;
-}
-
-/* The sections in front are small ("meta" first), so the plan is compared before any state is read. */
-CHECKED static Status load_section(Driver *driver, SnapshotReader *reader, Str name, Text *scratch,
-                                   Error *err) {
-    if (str_equal(name, STR("meta"))) {
-        TRY(read_section(reader, scratch, err));
-        Reader r = reader_of(text_str(scratch));
-        Str identity = reader_str(&r);
-        if (r.failed)
-            return error_set(err, STATUS_CORRUPT, "snapshot: malformed meta section");
-        return plan_compare(driver->plan, identity, err);
-    }
-    if (str_starts_with(name, STR("source/"))) {
-        Str id = {name.data + 7, name.size - 7};
-        Source *source = find_source(driver, id);
-        if (!source)
-            return error_set(err, STATUS_INVALID, "the snapshot has a source '%.*s' that the program lacks",
-                             STR_ARG(id));
-        TRY(read_section(reader, scratch, err));
-        return source->class->restore(source, text_str(scratch), err);
-    }
-    return engine_load_section(driver->engine, name, (StateFeed){feed_from_snapshot, reader}, err);
-}
-
-CHECKED static Status load_snapshot(Driver *driver, Error *err) {
-    Status st = STATUS_OK;
-    SnapshotInfo info = {0};
-    SnapshotReader *reader = NULL;
-    Text name_copy = {0}, scratch = {0};
-    st = snapshot_open(driver->env, checkpoint_directory(driver->checkpoint), &reader, &info, err);
-    if (st == STATUS_NOT_FOUND)
-        return STATUS_OK;
-    TRY_GOTO(done, st);
-    for (;;) {
-        Str name;
-        uint64_t size_bytes;
-        TRY_GOTO(done, snapshot_next_section(reader, &name, &size_bytes, err));
-        if (name.size == 0)
-            break;
-        text_reset(&name_copy);
-        text_append(&name_copy, name);
-        st = load_section(driver, reader, text_str(&name_copy), &scratch, err);
-        TRY_GOTO(done, error_context(err, st, "restoring section '%s'", name_copy.data));
-    }
-    driver->snapshot_batch_id = driver->last_batch_id = info.batch_id;
-done:
-    snapshot_close(reader);
-    text_deinit(&name_copy);
-    text_deinit(&scratch);
-    return st;
-}
-
-/* From here on frames carry an epoch of our own. */
-CHECKED static Status begin_epoch(Driver *driver, Error *err) {
-    Status st = STATUS_OK;
-    Text identity = {0};
-    plan_identity(driver->plan, &identity);
-    batch_log_set_epoch(driver->log, batch_log_last_epoch(driver->log) + 1);
-    text_reset(&driver->payload);
-    open_frame_encode(&(OpenFrame){.started_ms = env_wall_us(driver->env) / US_PER_MS,
-                                   .worker_count = driver->options.worker_count,
-                                   .identity = text_str(&identity)},
-                      &driver->payload);
-    TRY_GOTO(done, batch_log_append(driver->log, FRAME_OPEN, text_str(&driver->payload), NULL, err));
-    TRY_GOTO(done, batch_log_sync(driver->log, err));
-done:
-    text_deinit(&identity);
-    return st;
-}
-
-CHECKED static Status restore(Driver *driver, Error *err) {
-    Status st = STATUS_OK;
-    Survey survey = {.driver = driver};
-    TRY_GOTO(done, load_snapshot(driver, err));
-    TRY_GOTO(done, batch_log_read(driver->log, survey_frame, &survey, err));
-    if (survey.identity.size)
-        TRY_GOTO(done, plan_compare(driver->plan, text_str(&survey.identity), err));
-    TRY_GOTO(done, begin_epoch(driver, err));
-done:
-    text_deinit(&survey.identity);
-    return st;
-}
-
 Status driver_create(Plan *plan, DriverOptions options, Driver **out, Error *err) {
     ASSERT(plan->is_finished && options.interval_ms >= 1);
     *out = NULL;
@@ -459,7 +235,7 @@ Status driver_create(Plan *plan, DriverOptions options, Driver **out, Error *err
     TRY_GOTO(failed, engine_create(plan, engine_options, &driver->engine, err));
     TRY_GOTO(failed, open_sources(driver, err));
     if (driver->checkpoint) {
-        st = restore(driver, err);
+        st = recovery_restore(driver, err);
         TRY_GOTO(failed, error_context(err, st, "checkpoint %s", checkpoint_directory(driver->checkpoint)));
     }
     *out = driver;
@@ -486,7 +262,7 @@ void driver_destroy(Driver *driver) {
     batch_log_close(driver->log);
     checkpoint_close(driver->checkpoint);
     while (driver->pending)
-        pending_remove(driver, driver->pending);
+        driver_pending_remove(driver, driver->pending);
     for (uint32_t i = 0; i < driver->source_count; i++)
         text_deinit(&driver->plans[i]);
     text_deinit(&driver->payload);
@@ -516,8 +292,7 @@ CHECKED static Status plan_sources(Driver *driver, int64_t time_ms, Error *err) 
     return STATUS_OK;
 }
 
-/* S2, of one source. */
-CHECKED static Status read_source(Driver *driver, uint32_t i, int64_t time_ms, Str plan, Error *err) {
+Status driver_read_source(Driver *driver, uint32_t i, int64_t time_ms, Str plan, Error *err) {
     EngineInput *input = &driver->inputs[i];
     Source *source = source_of(driver->source_nodes[i]);
     split_list_reset(&input->splits);
@@ -544,7 +319,8 @@ static bool has_output(const Driver *driver) {
 
 CHECKED static Status append_plan(Driver *driver, uint64_t batch_id, Error *err) {
     text_reset(&driver->payload);
-    plan_frame_begin(&driver->payload, batch_id, batch_time_ms(driver, batch_id), driver->source_count);
+    plan_frame_begin(&driver->payload, batch_id, driver_batch_time_ms(driver, batch_id),
+                     driver->source_count);
     for (uint32_t i = 0; i < driver->source_count; i++)
         plan_frame_add_part(&driver->payload, &(PlanPart){.source_id = str_from(driver->source_nodes[i]->id),
                                                           .has_batch = driver->inputs[i].has_batch,
@@ -560,25 +336,21 @@ CHECKED static Status append_delta(Driver *driver, uint64_t batch_id, Error *err
     return batch_log_append(driver->log, FRAME_DELTA, text_str(&driver->payload), NULL, err);
 }
 
-/* Blocks first: a PLAN on disk vouches for the blocks it names. */
-CHECKED static Status sync_logs(Driver *driver, Error *err) {
+Status driver_sync_logs(Driver *driver, Error *err) {
     TRY(block_log_wait(driver->block_log, err));
     TRY(batch_log_sync(driver->log, err));
     driver->owes_sync = false;
     return STATUS_OK;
 }
 
-/* S5, of a batch whose PLAN has been appended. The COMMIT of a batch with input is made durable by the next
- * such batch, or by the first one that has nothing of its own to sync when COMMIT_SYNC_DELAY_MS have passed:
- * with short intervals the next line would else find the driver in a sync that nobody waits for. */
-CHECKED static Status log_batch(Driver *driver, uint64_t batch_id, Error *err) {
+Status driver_log_batch(Driver *driver, uint64_t batch_id, Error *err) {
     bool is_changed = engine_is_changed(driver->engine);
     if (is_changed)
         TRY(append_delta(driver, batch_id, err));
     bool must_sync = is_changed || has_input(driver);
-    int64_t time_ms = batch_time_ms(driver, batch_id);
+    int64_t time_ms = driver_batch_time_ms(driver, batch_id);
     if (must_sync || (driver->owes_sync && time_ms - driver->owes_sync_since_ms >= COMMIT_SYNC_DELAY_MS))
-        TRY(sync_logs(driver, err));
+        TRY(driver_sync_logs(driver, err));
     else /* M4; but a batch that an output has seen must not be planned anew, with other rows */
         TRY(batch_log_flush(driver->log, err));
     if (must_sync) {
@@ -588,10 +360,8 @@ CHECKED static Status log_batch(Driver *driver, uint64_t batch_id, Error *err) {
     return STATUS_OK;
 }
 
-/* S6, S7, and the COMMIT's payload. `pending` tells which outputs of a batch that is run again have landed,
- * or is NULL; a batch with a failed output is in the list of pending ones afterwards, one without is not. */
-static void run_outputs(Driver *driver, uint64_t batch_id, PendingBatch *pending) {
-    int64_t time_ms = batch_time_ms(driver, batch_id);
+void driver_run_outputs(Driver *driver, uint64_t batch_id, PendingBatch *pending) {
+    int64_t time_ms = driver_batch_time_ms(driver, batch_id);
     uint32_t due_count = 0;
     for (uint32_t i = 0; i < driver->output_count; i++)
         due_count += !output_has_landed(pending, driver->output_nodes[i]);
@@ -618,16 +388,16 @@ static void run_outputs(Driver *driver, uint64_t batch_id, PendingBatch *pending
     }
     if (failed.count > 0) {
         if (!pending)
-            pending = pending_add(driver, batch_id);
+            pending = driver_pending_add(driver, batch_id);
         map_deinit(&pending->failed);
         pending->failed = failed;
         pending->has_commit = true;
     } else if (pending) {
-        pending_remove(driver, pending);
+        driver_pending_remove(driver, pending);
     }
 }
 
-static uint64_t oldest_segment(const Driver *driver) {
+uint64_t driver_oldest_segment(const Driver *driver) {
     uint64_t oldest = UINT64_MAX;
     for (uint32_t i = 0; i < driver->source_count; i++) {
         Source *source = source_of(driver->source_nodes[i]);
@@ -639,15 +409,14 @@ static uint64_t oldest_segment(const Driver *driver) {
     return oldest;
 }
 
-/* S9. A pending batch is not asked for again by this process: its memory goes, its blocks in the log stay. */
-static void tell_sources(Driver *driver, uint64_t batch_id) {
-    PendingBatch *pending = pending_find(driver, batch_id);
+void driver_tell_sources(Driver *driver, uint64_t batch_id) {
+    PendingBatch *pending = driver_pending_find(driver, batch_id);
     if (pending)
-        pending->oldest_segment = oldest_segment(driver);
+        pending->oldest_segment = driver_oldest_segment(driver);
     for (uint32_t i = 0; i < driver->source_count; i++) {
         split_list_reset(&driver->inputs[i].splits);
         source_of(driver->source_nodes[i])
-            ->class->done(source_of(driver->source_nodes[i]), batch_time_ms(driver, batch_id));
+            ->class->done(source_of(driver->source_nodes[i]), driver_batch_time_ms(driver, batch_id));
     }
 }
 
@@ -662,83 +431,18 @@ CHECKED static Status refuse_too_many_pending(const Driver *driver, Error *err) 
         driver->pending_count);
 }
 
-/* ---- snapshots (S10) ---- */
-
-CHECKED static Status snapshot_section(void *self, Str name, Error *err) {
-    return snapshot_begin_section(self, name, err);
-}
-CHECKED static Status snapshot_piece(void *self, Str piece, Error *err) {
-    return snapshot_write(self, piece, err);
-}
-
-CHECKED static Status write_sections(Driver *driver, SnapshotWriter *writer, Error *err) {
-    Text identity = {0};
-    Status st = STATUS_OK;
-    plan_identity(driver->plan, &identity);
-    text_reset(&driver->payload);
-    bytes_put_str(&driver->payload, text_str(&identity));
-    text_deinit(&identity);
-    TRY(snapshot_begin_section(writer, STR("meta"), err));
-    TRY(snapshot_write(writer, text_str(&driver->payload), err));
-    for (uint32_t i = 0; i < driver->source_count; i++) {
-        Text name = {0};
-        Source *source = source_of(driver->source_nodes[i]);
-        text_reset(&driver->payload);
-        source->class->save(source, &driver->payload);
-        text_appendf(&name, "source/%s", driver->source_nodes[i]->id);
-        st = snapshot_begin_section(writer, text_str(&name), err);
-        text_deinit(&name);
-        TRY(st);
-        TRY(snapshot_write(writer, text_str(&driver->payload), err));
-    }
-    return engine_save(driver->engine, snapshot_section, (StateSink){snapshot_piece, writer}, err);
-}
-
-CHECKED static Status take_snapshot(Driver *driver, uint64_t batch_id, Error *err) {
-    const char *directory = checkpoint_directory(driver->checkpoint);
-    SnapshotWriter *writer = NULL;
-    SnapshotInfo info = {.batch_id = batch_id,
-                         .log_sequence = batch_log_last_sequence(driver->log),
-                         .epoch = batch_log_last_epoch(driver->log)};
-    TRY(batch_log_sync(driver->log, err)); /* the snapshot must not hold more than the log vouches for */
-    TRY(snapshot_create(driver->env, directory, info, &writer, err));
-    Status st = write_sections(driver, writer, err);
-    if (st != STATUS_OK) {
-        snapshot_abandon(writer);
-        return st;
-    }
-    TRY(snapshot_finish(writer, err));
-    TRY(batch_log_cut_before(driver->log, info.log_sequence + 1, err));
-    TRY(snapshot_remove_before(driver->env, directory, batch_id, err));
-    driver->snapshot_log_size_bytes = batch_log_size_bytes(driver->log);
-    log_info("driver", "SNAPSHOT batch=%" PRIu64, batch_id);
-    return STATUS_OK;
-}
-
-/* Only when no batch is pending: a pending one is run again on the state before it. */
-CHECKED static Status maybe_snapshot(Driver *driver, uint64_t batch_id, Error *err) {
-    uint64_t grown = batch_log_size_bytes(driver->log) - driver->snapshot_log_size_bytes;
-    if (driver->pending_count == 0 && grown >= driver->options.snapshot_log_bytes)
-        TRY(take_snapshot(driver, batch_id, err));
-    uint64_t oldest = oldest_segment(driver);
-    for (const PendingBatch *p = driver->pending; p; p = p->next)
-        oldest = p->oldest_segment < oldest ? p->oldest_segment : oldest;
-    TRY(block_log_release_before(driver->block_log, oldest, err));
-    return batch_log_prepare(driver->log, err);
-}
-
 /* ---- one batch ---- */
 
 static void write_status_line(Driver *driver, uint64_t batch_id, int64_t started_us) {
     if (!driver->options.has_status_lines)
         return;
     EngineStats stats = engine_stats(driver->engine);
-    int64_t time_us = batch_time_ms(driver, batch_id) * US_PER_MS, ended_us = clock_us(driver);
+    int64_t time_us = driver_batch_time_ms(driver, batch_id) * US_PER_MS, ended_us = clock_us(driver);
     Text line = {0};
     text_appendf(&line,
                  "batch %" PRId64 " ms: %" PRIu64
                  " records, scheduling delay %.3f ms, processing %.3f ms, total %.3f ms",
-                 batch_time_ms(driver, batch_id), stats.input_rows,
+                 driver_batch_time_ms(driver, batch_id), stats.input_rows,
                  (double)(started_us - time_us) / US_PER_MS, (double)(ended_us - started_us) / US_PER_MS,
                  (double)(ended_us - time_us) / US_PER_MS);
     if (stats.state_keys)
@@ -749,213 +453,63 @@ static void write_status_line(Driver *driver, uint64_t batch_id, int64_t started
     text_deinit(&line);
 }
 
-/* Steps S5 to S10 of a batch that the engine has run. `pending`: it was planned, and perhaps committed in
- * part, by an earlier process; NULL for a new one. */
-CHECKED static Status finish_batch(Driver *driver, uint64_t batch_id, PendingBatch *pending, Error *err) {
-    run_outputs(driver, batch_id, pending);
+Status driver_finish_batch(Driver *driver, uint64_t batch_id, PendingBatch *pending, Error *err) {
+    driver_run_outputs(driver, batch_id, pending);
     if (driver->log) {
         TRY(batch_log_append(driver->log, FRAME_COMMIT, text_str(&driver->payload), NULL, err));
         TRY(batch_log_flush(driver->log, err));
     }
     engine_keep(driver->engine);
-    tell_sources(driver, batch_id);
+    driver_tell_sources(driver, batch_id);
     TRY(refuse_too_many_pending(driver, err));
-    return driver->log ? maybe_snapshot(driver, batch_id, err) : STATUS_OK;
+    return driver->log ? rolling_step(driver, batch_id, err) : STATUS_OK;
 }
 
 /* S2 to S4. When the run fails the PLAN is made durable all the same: what receivers took in is then not
  * lost, the next start runs the batch again. */
 CHECKED static Status run_engine(Driver *driver, uint64_t batch_id, Error *err) {
-    int64_t time_ms = batch_time_ms(driver, batch_id);
+    int64_t time_ms = driver_batch_time_ms(driver, batch_id);
     for (uint32_t i = 0; i < driver->source_count; i++)
-        TRY(read_source(driver, i, time_ms, text_str(&driver->plans[i]), err));
+        TRY(driver_read_source(driver, i, time_ms, text_str(&driver->plans[i]), err));
     if (driver->log && has_input(driver))
         TRY(append_plan(driver, batch_id, err));
     Status st = engine_run(driver->engine, driver->inputs, time_ms, err);
-    if (st != STATUS_OK && driver->log && has_input(driver) && sync_logs(driver, NULL) != STATUS_OK)
+    if (st != STATUS_OK && driver->log && has_input(driver) && driver_sync_logs(driver, NULL) != STATUS_OK)
         log_error("driver", "UNLOGGED batch=%" PRIu64 " its input could not be made durable", batch_id);
     return st;
 }
 
 CHECKED static Status run_batch(Driver *driver, uint64_t batch_id, Error *err) {
     int64_t started_us = clock_us(driver);
-    TRY(plan_sources(driver, batch_time_ms(driver, batch_id), err));
+    TRY(plan_sources(driver, driver_batch_time_ms(driver, batch_id), err));
     driver->last_batch_id = batch_id;
     TRY(run_engine(driver, batch_id, err));
     driver->run_count++;
     if (!has_output(driver) && !has_input(driver) && !engine_is_changed(driver->engine)) {
         /* No source had a batch: there is nothing to do and nothing to remember. */
         engine_keep(driver->engine);
-        tell_sources(driver, batch_id);
+        driver_tell_sources(driver, batch_id);
         return STATUS_OK;
     }
     if (driver->log) {
         Status st = has_input(driver) ? STATUS_OK : append_plan(driver, batch_id, err);
         if (st == STATUS_OK)
-            st = log_batch(driver, batch_id, err);
+            st = driver_log_batch(driver, batch_id, err);
         if (st != STATUS_OK) {
             engine_rollback(driver->engine);
             return st;
         }
     }
-    TRY(finish_batch(driver, batch_id, NULL, err));
+    TRY(driver_finish_batch(driver, batch_id, NULL, err));
     write_status_line(driver, batch_id, started_us);
     return STATUS_OK;
-}
-
-/* ---- after a restart ---- */
-
-/* The batch that the replay stands at. */
-typedef struct Replay {
-    Driver *driver;
-    uint64_t batch_id; /* 0: none yet */
-    Text plan;         /* its PLAN's payload, when it is pending */
-    bool is_open;      /* pending, and not run again yet */
-    Text commits;      /* COMMIT payloads to append once the log has been read: str each */
-} Replay;
-
-static PlanPart find_part(const PlanFrame *plan, const char *source_id) {
-    PlanFrame walk = *plan;
-    PlanPart part;
-    while (plan_frame_next_part(&walk, &part))
-        if (str_equal(part.source_id, str_from(source_id)))
-            return part;
-    return (PlanPart){.source_id = str_from(source_id)}; /* the program has got this source since */
-}
-
-CHECKED static Status replay_sources(Driver *driver, const PlanFrame *plan, Error *err) {
-    for (uint32_t i = 0; i < driver->source_count; i++) {
-        Source *source = source_of(driver->source_nodes[i]);
-        PlanPart part = find_part(plan, driver->source_nodes[i]->id);
-        if (!part.has_batch)
-            continue;
-        Status st = source->class->replay(source, plan->batch_time_ms, part.plan, err);
-        TRY(error_context(err, st, "%s", source->description));
-    }
-    return STATUS_OK;
-}
-
-/* Runs the batch of a PLAN frame in the engine: S2 to S4 with the planned ranges. */
-CHECKED static Status rerun(Driver *driver, const PlanFrame *plan, Error *err) {
-    for (uint32_t i = 0; i < driver->source_count; i++) {
-        PlanPart part = find_part(plan, driver->source_nodes[i]->id);
-        driver->inputs[i].has_batch = part.has_batch;
-        TRY(read_source(driver, i, plan->batch_time_ms, part.plan, err));
-    }
-    Status st = engine_run(driver->engine, driver->inputs, plan->batch_time_ms, err);
-    return error_context(err, st, "running the batch of %" PRId64 " ms again", plan->batch_time_ms);
-}
-
-/* A pending batch whose S5 is behind it: the log's DELTA is authoritative (empty: nothing changed), the run
- * is for its outputs. The COMMIT waits until the log has been read to its end. */
-CHECKED static Status rerun_outputs(Replay *replay, Str delta, Error *err) {
-    Driver *driver = replay->driver;
-    PlanFrame plan;
-    TRY(plan_frame_decode(text_str(&replay->plan), &plan, err));
-    TRY(rerun(driver, &plan, err));
-    log_info("driver", "RERUN batch=%" PRIu64, plan.batch_id);
-    run_outputs(driver, plan.batch_id, pending_find(driver, plan.batch_id));
-    bytes_put_str(&replay->commits, text_str(&driver->payload));
-    text_reset(&driver->delta);
-    if (engine_is_changed(driver->engine))
-        engine_delta(driver->engine, &driver->delta);
-    if (str_equal(text_str(&driver->delta), delta)) {
-        engine_keep(driver->engine);
-    } else {
-        log_warn("driver",
-                 "DIFFERS batch=%" PRIu64
-                 " the same input gave other changes of state; the logged ones count",
-                 plan.batch_id);
-        engine_rollback(driver->engine);
-        if (delta.size)
-            TRY(engine_apply_delta(driver->engine, delta, err));
-    }
-    tell_sources(driver, plan.batch_id);
-    replay->is_open = false;
-    return STATUS_OK;
-}
-
-CHECKED static Status replay_plan(Replay *replay, const Frame *frame, Error *err) {
-    Driver *driver = replay->driver;
-    PlanFrame plan;
-    TRY(plan_frame_decode(frame->payload, &plan, err));
-    if (plan.batch_id <= driver->snapshot_batch_id)
-        return STATUS_OK;
-    if (replay->is_open)
-        TRY(rerun_outputs(replay, (Str){0}, err));
-    TRY(replay_sources(driver, &plan, err));
-    replay->batch_id = plan.batch_id;
-    replay->is_open = pending_find(driver, plan.batch_id) != NULL;
-    if (replay->is_open) {
-        text_reset(&replay->plan);
-        text_append(&replay->plan, frame->payload);
-    } else {
-        tell_sources(driver, plan.batch_id);
-    }
-    return STATUS_OK;
-}
-
-CHECKED static Status replay_frame(void *self, const Frame *frame, Error *err) {
-    Replay *replay = self;
-    if (frame->kind == FRAME_PLAN)
-        return replay_plan(replay, frame, err);
-    if (frame->kind != FRAME_DELTA)
-        return STATUS_OK;
-    DeltaFrame delta;
-    TRY(delta_frame_decode(frame->payload, &delta, err));
-    if (delta.batch_id <= replay->driver->snapshot_batch_id)
-        return STATUS_OK;
-    if (delta.batch_id != replay->batch_id)
-        return error_set(err, STATUS_CORRUPT, "batch log: DELTA of batch %" PRIu64 " without its PLAN",
-                         delta.batch_id);
-    if (replay->is_open)
-        return rerun_outputs(replay, delta.delta, err);
-    return engine_apply_delta(replay->driver->engine, delta.delta, err);
-}
-
-CHECKED static Status append_commits(Driver *driver, Str commits, Error *err) {
-    for (Reader r = reader_of(commits); !reader_at_end(&r);)
-        TRY(batch_log_append(driver->log, FRAME_COMMIT, reader_str(&r), NULL, err));
-    return batch_log_flush(driver->log, err);
-}
-
-/* The last batch was planned, and the crash came before its DELTA: the ordinary steps from S2 on, with the
- * planned ranges. */
-CHECKED static Status resume_batch(Driver *driver, Str payload, Error *err) {
-    PlanFrame plan;
-    TRY(plan_frame_decode(payload, &plan, err));
-    log_info("driver", "RESUME batch=%" PRIu64, plan.batch_id);
-    TRY(rerun(driver, &plan, err));
-    TRY(log_batch(driver, plan.batch_id, err));
-    return finish_batch(driver, plan.batch_id, pending_find(driver, plan.batch_id), err);
-}
-
-CHECKED static Status replay_log(Driver *driver, Error *err) {
-    Status st = STATUS_OK;
-    Replay replay = {.driver = driver};
-    TRY_GOTO(done, batch_log_read(driver->log, replay_frame, &replay, err));
-    TRY_GOTO(done, append_commits(driver, text_str(&replay.commits), err));
-    if (replay.is_open) {
-        PendingBatch *pending = pending_find(driver, replay.batch_id);
-        if (pending && pending->has_commit) {
-            text_reset(&replay.commits);
-            TRY_GOTO(done, rerun_outputs(&replay, (Str){0}, err));
-            TRY_GOTO(done, append_commits(driver, text_str(&replay.commits), err));
-        } else {
-            TRY_GOTO(done, resume_batch(driver, text_str(&replay.plan), err));
-        }
-    }
-done:
-    text_deinit(&replay.plan);
-    text_deinit(&replay.commits);
-    return st;
 }
 
 /* ---- the driver's thread ---- */
 
 /* Waits until the batch's time has come. False: the driver was told to end at once. */
 static bool wait_for_batch(Driver *driver, uint64_t batch_id, bool *is_graceful) {
-    int64_t due_us = batch_time_ms(driver, batch_id) * US_PER_MS;
+    int64_t due_us = driver_batch_time_ms(driver, batch_id) * US_PER_MS;
     env_mutex_lock(driver->env, driver->mutex);
     bool is_due = false;
     for (;;) {
@@ -1024,11 +578,11 @@ static void drive(void *self) {
     Error err = {0};
     Status st = STATUS_OK;
     if (driver->log)
-        TRY_GOTO(ended, replay_log(driver, &err));
+        TRY_GOTO(ended, recovery_replay(driver, &err));
     TRY_GOTO(ended, start_sources(driver, &err));
     TRY_GOTO(ended, run_batches(driver, &err));
     if (driver->log)
-        TRY_GOTO(ended, sync_logs(driver, &err));
+        TRY_GOTO(ended, driver_sync_logs(driver, &err));
 ended:
     stop_sources(driver);
     if (st != STATUS_OK)
@@ -1100,7 +654,7 @@ void driver_advance(Driver *driver, int64_t ms) {
     env_cond_broadcast(driver->env, driver->changed);
     while (!driver->has_ended &&
            (!driver->is_waiting ||
-            driver->manual_now_us >= batch_time_ms(driver, driver->last_batch_id + 1) * US_PER_MS))
+            driver->manual_now_us >= driver_batch_time_ms(driver, driver->last_batch_id + 1) * US_PER_MS))
         (void)env_cond_wait(driver->env, driver->changed, driver->mutex, ENV_FOREVER);
     env_mutex_unlock(driver->env, driver->mutex);
 }
