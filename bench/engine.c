@@ -214,7 +214,7 @@ static Counts run(Program program, const char *path, uint32_t worker_count) {
     }
     double cpu = cpu_seconds(), wall = wall_seconds();
     add_splits(&input.splits, file, (uint64_t)info.st_size);
-    must(engine_run(engine, &input, 1000, &err), &err);
+    must(engine_run(engine, &input, (EngineBatch){1, 1000}, &err), &err);
     double seconds = worker_count == 1 ? cpu_seconds() - cpu : wall_seconds() - wall;
     Counts counts = sum_up(engine_output(engine, 0));
     counts.seconds = seconds;
@@ -271,7 +271,7 @@ static double one_line(Program program) {
         if (b == 0)
             begin = wall_seconds();
         split_list_add(&input.splits, &split.split);
-        must(engine_run(engine, &input, 1000, &err), &err);
+        must(engine_run(engine, &input, (EngineBatch){1, 1000}, &err), &err);
         engine_keep(engine);
         split_list_reset(&input.splits);
     }

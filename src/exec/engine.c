@@ -16,6 +16,7 @@
 #include "exec/engine.h"
 
 #include "base/bytes.h"
+#include "exec/keyed_state.h"
 #include "exec/operator.h"
 #include "exec/pool.h"
 
@@ -35,6 +36,7 @@ typedef struct Hop {
 /* A way of rows from a node to one that takes them, through unions. */
 typedef struct Route {
     uint32_t from, to;
+    uint32_t input; /* of `to`, at which they arrive */
     const Hop *hops;
     uint32_t hop_count;
     uint64_t split_begin; /* R2: in this batch */
@@ -48,17 +50,17 @@ typedef struct EngineNode {
     uint32_t level; /* R1; of what reaches it */
     Producer *producer;
     Collector *collector;
-    Operator **operators;  /* per worker; NULL entries: none */
+    Operator **operators;  /* per input and worker; NULL entries: none */
     Emit *emits;           /* of producers, per worker */
     void **users;          /* of the function, per worker */
     uint32_t opened_count; /* of them, by the open hook */
 
-    /* PLAN_KEYED_PROCESS */
-    StateStore **stores; /* per partition */
-    bool had_batch;      /* E4: it has (maybe empty) state; as of the last kept batch */
+    NodeState *state; /* of a stateful node */
+    bool had_batch;   /* E4: it has (maybe empty) state; as of the last kept batch */
 
     /* This batch */
     bool has_batch;
+    uint64_t *input_splits; /* of a producer: the splits of each input */
     uint64_t split_count;
     const EngineInput *input;
     const BatchData *data; /* of an output, when the batch has run */
@@ -88,6 +90,10 @@ struct Engine {
 static void *engine_alloc(Engine *engine, size_t size_bytes) {
     void *memory = arena_alloc(engine->arena, size_bytes ? size_bytes : 1); /* without a budget: never NULL */
     return memset(memory, 0, size_bytes);
+}
+
+static Operator **operator_of(Engine *engine, const EngineNode *node, uint32_t input, uint32_t worker) {
+    return &node->operators[input * engine->options.worker_count + worker];
 }
 
 static EngineNode *input_of(Engine *engine, const EngineNode *node, uint32_t i) {
@@ -133,7 +139,7 @@ static void add_routes(Engine *engine, uint32_t from, uint32_t at, const Hop *ho
                 engine->routes = xrealloc(engine->routes, engine->route_capacity * sizeof(Route));
             }
             engine->routes[engine->route_count++] =
-                (Route){.from = from, .to = i, .hops = hops, .hop_count = hop_count};
+                (Route){.from = from, .to = i, .input = k, .hops = hops, .hop_count = hop_count};
         }
     }
 }
@@ -150,8 +156,8 @@ static Emit make_emit(Engine *engine, uint32_t from, uint32_t worker) {
         if (route->from != from)
             continue;
         const EngineNode *to = &engine->nodes[route->to];
-        emit.edges[count++] = (Edge){.to = to->operators[worker],
-                                     .schema = to->node->inputs[0]->schema,
+        emit.edges[count++] = (Edge){.to = *operator_of(engine, to, route->input, worker),
+                                     .schema = to->node->inputs[route->input]->schema,
                                      .split_begin = &route->split_begin};
     }
     return emit;
@@ -174,28 +180,25 @@ CHECKED static Status open_users(Engine *engine, EngineNode *node, Error *err) {
     return STATUS_OK;
 }
 
-CHECKED static Status create_stores(Engine *engine, EngineNode *node, Error *err) {
-    uint32_t count = engine->options.partition_count;
-    node->stores = engine_alloc(engine, count * sizeof(StateStore *));
-    for (uint32_t p = 0; p < count; p++) {
-        StateStoreOptions options = {.hash_begin = key_partition_begin(p, count),
-                                     .hash_end = key_partition_begin(p + 1, count),
-                                     .budget = engine->options.budget_state,
-                                     .who = node->who,
-                                     .constant_hash = engine->options.constant_hash};
-        TRY(state_store_create(options, &node->stores[p], err));
-    }
-    return STATUS_OK;
+CHECKED static Status create_keyed_state(Engine *engine, EngineNode *node, Error *err) {
+    KeyedStateOptions options = {.partition_count = engine->options.partition_count,
+                                 .budget = engine->options.budget_state,
+                                 .who = node->who,
+                                 .constant_hash = engine->options.constant_hash};
+    return keyed_state_create(options, &node->state, err);
 }
 
 CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *err) {
     const PlanNode *plan_node = node->node;
+    if (plan_node->kind == PLAN_KEYED_PROCESS)
+        TRY(create_keyed_state(engine, node, err));
     ProducerOptions options = {
         .node = plan_node,
         .decoded = node->rows,
         .worker_count = engine->options.worker_count,
         .partition_count = engine->options.partition_count,
         .users = node->users,
+        .state = node->state,
         .budget = engine->options.budget_in_flight,
         .who = node->who,
         .chunk_rows_max = engine->options.chunk_rows_max,
@@ -209,8 +212,7 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
     case PLAN_AGGREGATE:
         return aggregate_create(&options, &node->producer, err);
     case PLAN_KEYED_PROCESS:
-        TRY(create_stores(engine, node, err));
-        return keyed_process_create(&options, node->stores, &node->producer, err);
+        return keyed_process_create(&options, &node->producer, err);
     default:
         return STATUS_OK;
     }
@@ -239,27 +241,36 @@ CHECKED static Status create_operator(EngineNode *node, const OperatorContext *c
     }
 }
 
+CHECKED static Status create_operators(Engine *engine, EngineNode *node, uint32_t worker, Error *err) {
+    for (uint32_t k = 0; k < node->node->input_count; k++) {
+        OperatorContext context = {.node = node->node,
+                                   .input = k,
+                                   .worker = worker,
+                                   .user = node->users[worker],
+                                   .budget = engine->options.budget_in_flight,
+                                   .who = node->who};
+        TRY(create_operator(node, &context, operator_of(engine, node, k, worker), err));
+    }
+    return STATUS_OK;
+}
+
 CHECKED static Status compile_node(Engine *engine, EngineNode *node, Error *err) {
     const PlanNode *plan_node = node->node;
     uint32_t worker_count = engine->options.worker_count;
-    node->operators = engine_alloc(engine, worker_count * sizeof(Operator *));
+    node->operators = engine_alloc(engine, plan_node->input_count * worker_count * sizeof(Operator *));
     node->emits = engine_alloc(engine, worker_count * sizeof(Emit));
+    node->input_splits = engine_alloc(engine, plan_node->input_count * sizeof(uint64_t));
     TRY(open_users(engine, node, err));
     TRY(create_producer(engine, node, err));
     if (plan_node->kind == PLAN_OUTPUT)
         node->collector = collector_create(plan_node, engine->options.budget_in_flight, node->who);
     for (uint32_t w = 0; w < worker_count; w++) {
-        OperatorContext context = {.node = plan_node,
-                                   .worker = w,
-                                   .user = node->users[w],
-                                   .budget = engine->options.budget_in_flight,
-                                   .who = node->who};
-        TRY(create_operator(node, &context, &node->operators[w], err));
+        TRY(create_operators(engine, node, w, err));
         Emit emit = make_emit(engine, node->rows->index, w);
         if (node->producer)
             node->emits[w] = emit;
-        else if (node->operators[w])
-            node->operators[w]->out = emit;
+        else if (plan_node->input_count && *operator_of(engine, node, 0, w))
+            (*operator_of(engine, node, 0, w))->out = emit;
     }
     return STATUS_OK;
 }
@@ -309,14 +320,15 @@ fail:
 }
 
 static void node_destroy(Engine *engine, EngineNode *node) {
-    for (uint32_t w = 0; node->operators && w < engine->options.worker_count; w++)
-        if (node->operators[w])
-            node->operators[w]->class->destroy(node->operators[w]);
+    uint32_t operator_count = node->operators ? node->node->input_count * engine->options.worker_count : 0;
+    for (uint32_t i = 0; i < operator_count; i++)
+        if (node->operators[i])
+            node->operators[i]->class->destroy(node->operators[i]);
     if (node->producer)
         node->producer->class->destroy(node->producer);
     collector_destroy(node->collector);
-    for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
-        state_store_destroy(node->stores[p]);
+    if (node->state)
+        node->state->class->destroy(node->state);
     for (uint32_t w = 0; w < node->opened_count; w++)
         if (node->node->function.close)
             node->node->function.close(node->users[w]);
@@ -336,19 +348,19 @@ void engine_destroy(Engine *engine) {
 
 /* ---- a batch ---- */
 
-/* E4 for a node whose inputs are known. */
-CHECKED static Status find_presence(Engine *engine, EngineNode *node, int64_t batch_time_ms, Error *err) {
+/* E4 and E5 for a node whose inputs are known. */
+CHECKED static Status find_presence(Engine *engine, EngineNode *node, EngineBatch batch, Error *err) {
     const PlanNode *plan_node = node->node;
+    bool is_due = batch.id % plan_node->slide == 0;
     if (plan_node->kind == PLAN_SOURCE) {
         node->has_batch = node->input->has_batch;
         return STATUS_OK;
     }
-    if (plan_node->kind == PLAN_UNION)
-        for (uint32_t k = 0; k < plan_node->input_count; k++)
-            if (!input_of(engine, node, k)->has_batch)
-                return error_set(err, STATUS_INVALID, "%s: its %s stream has no batch at %" PRId64 " ms",
-                                 plan_node->call, k == 0 ? "first" : "second", batch_time_ms);
-    node->has_batch = input_of(engine, node, 0)->has_batch || (node->stores && node->had_batch);
+    for (uint32_t k = 0; is_due && plan_needs_every_input(plan_node) && k < plan_node->input_count; k++)
+        if (!input_of(engine, node, k)->has_batch)
+            return error_set(err, STATUS_INVALID, "%s: its %s stream has no batch at %" PRId64 " ms",
+                             plan_node->call, k == 0 ? "first" : "second", batch.time_ms);
+    node->has_batch = is_due && (input_of(engine, node, 0)->has_batch || (node->state && node->had_batch));
     return STATUS_OK;
 }
 
@@ -377,26 +389,24 @@ static void number_routes(Engine *engine) {
 }
 
 /* Nothing has begun yet when this fails. */
-CHECKED static Status take_inputs(Engine *engine, const EngineInput *inputs, int64_t batch_time_ms,
-                                  Error *err) {
+CHECKED static Status take_inputs(Engine *engine, const EngineInput *inputs, EngineBatch batch, Error *err) {
     uint32_t source_count = 0;
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
         EngineNode *node = &engine->nodes[i];
         if (node->node->kind == PLAN_SOURCE)
             node->input = &inputs[source_count++];
-        TRY(find_presence(engine, node, batch_time_ms, err));
+        TRY(find_presence(engine, node, batch, err));
     }
     return STATUS_OK;
 }
 
 static EngineStats state_stats(const Engine *engine) {
     EngineStats stats = {0};
-    for (uint32_t i = 0; i < engine->plan->node_count; i++)
-        for (uint32_t p = 0; engine->nodes[i].stores && p < engine->options.partition_count; p++) {
-            StateStoreStats store = state_store_stats(engine->nodes[i].stores[p]);
-            stats.state_keys += store.key_count;
-            stats.state_bytes += store.size_bytes;
-        }
+    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
+        const NodeState *state = engine->nodes[i].state;
+        if (state)
+            state->class->count(state, &stats.state_keys, &stats.state_bytes);
+    }
     return stats;
 }
 
@@ -410,20 +420,24 @@ static bool is_small(const Engine *engine) {
     return size_bytes < INLINE_BYTES_MAX && state_stats(engine).state_keys < INLINE_STATE_KEYS_MAX;
 }
 
-static void begin_batch(Engine *engine, int64_t batch_time_ms) {
+static void begin_producer(Engine *engine, EngineNode *node, EngineBatch batch) {
+    for (uint32_t k = 0; k < node->node->input_count; k++)
+        node->input_splits[k] = input_of(engine, node, k)->split_count;
+    ProducerBatch begun = {
+        .batch = batch, .input = node->input, .split_counts = node->input_splits, .is_due = node->has_batch};
+    node->producer->class->begin(node->producer, &begun);
+}
+
+static void begin_batch(Engine *engine, EngineBatch batch) {
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
         EngineNode *node = &engine->nodes[i];
-        if (node->producer) {
-            ProducerBatch batch = {.input = node->input, .batch_time_ms = batch_time_ms};
-            if (node->node->kind != PLAN_SOURCE)
-                batch.split_count = input_of(engine, node, 0)->split_count;
-            node->producer->class->begin(node->producer, &batch);
-        }
+        if (node->state)
+            node->state->class->begin(node->state);
+        if (node->producer)
+            begin_producer(engine, node, batch);
         count_splits(engine, node);
         if (node->collector && node->has_batch)
             collector_begin(node->collector, node->split_count);
-        for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
-            state_store_begin(node->stores[p]);
     }
     number_routes(engine);
     engine->is_in_batch = true;
@@ -476,11 +490,11 @@ static void end_producers(Engine *engine) {
     }
 }
 
-Status engine_run(Engine *engine, const EngineInput *inputs, int64_t batch_time_ms, Error *err) {
+Status engine_run(Engine *engine, const EngineInput *inputs, EngineBatch batch, Error *err) {
     ASSERT(!engine->is_in_batch);
     Status st = STATUS_OK;
-    TRY(take_inputs(engine, inputs, batch_time_ms, err));
-    begin_batch(engine, batch_time_ms);
+    TRY(take_inputs(engine, inputs, batch, err));
+    begin_batch(engine, batch);
     for (uint32_t level = 0; level < engine->level_count; level++)
         TRY_GOTO(fail, run_level(engine, level, err));
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
@@ -518,49 +532,46 @@ EngineStats engine_stats(const Engine *engine) {
 /* Did this batch begin the node's state? Then that alone is a change: with it a batch without input gives the
  * (still empty) state instead of nothing (E4), also after a restart. */
 static bool begins_state(const EngineNode *node) {
-    return node->stores && node->has_batch && !node->had_batch;
+    return node->state && node->has_batch && !node->had_batch;
+}
+
+static uint32_t changed_parts(const EngineNode *node) {
+    uint32_t count = 0;
+    for (uint32_t p = 0; node->state && p < node->state->part_count; p++)
+        count += node->state->class->is_changed(node->state, p);
+    return count;
 }
 
 bool engine_is_changed(const Engine *engine) {
     ASSERT(engine->is_in_batch);
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
         const EngineNode *node = &engine->nodes[i];
-        if (begins_state(node))
+        if (begins_state(node) || changed_parts(node))
             return true;
-        for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
-            if (state_store_is_changed(node->stores[p]))
-                return true;
     }
     return false;
 }
 
-static uint32_t changed_partitions(const Engine *engine, const EngineNode *node) {
-    uint32_t count = 0;
-    for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
-        count += state_store_is_changed(node->stores[p]);
-    return count;
-}
-
-/* varint operators { str id, varint partitions { varint partition, str delta of the store } } */
+/* varint operators { str id, varint parts { varint part, str delta } } */
 void engine_delta(const Engine *engine, Text *out) {
     ASSERT(engine->is_in_batch);
     uint32_t count = 0;
     for (uint32_t i = 0; i < engine->plan->node_count; i++)
-        count += begins_state(&engine->nodes[i]) || changed_partitions(engine, &engine->nodes[i]);
+        count += begins_state(&engine->nodes[i]) || changed_parts(&engine->nodes[i]);
     bytes_put_varint(out, count);
     Text delta = {0};
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
         const EngineNode *node = &engine->nodes[i];
-        uint32_t changed = changed_partitions(engine, node);
+        uint32_t changed = changed_parts(node);
         if (!begins_state(node) && !changed)
             continue;
         bytes_put_str(out, str_from(node->node->id));
         bytes_put_varint(out, changed);
-        for (uint32_t p = 0; p < engine->options.partition_count; p++) {
-            if (!state_store_is_changed(node->stores[p]))
+        for (uint32_t p = 0; changed && p < node->state->part_count; p++) {
+            if (!node->state->class->is_changed(node->state, p))
                 continue;
             text_reset(&delta);
-            state_store_delta(node->stores[p], &delta);
+            node->state->class->delta(node->state, p, &delta);
             bytes_put_varint(out, p);
             bytes_put_str(out, text_str(&delta));
         }
@@ -568,13 +579,15 @@ void engine_delta(const Engine *engine, Text *out) {
     text_deinit(&delta);
 }
 
-static void end_batch(Engine *engine, void (*end_store)(StateStore *store), bool is_kept) {
+static void end_batch(Engine *engine, bool is_kept) {
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
         EngineNode *node = &engine->nodes[i];
-        for (uint32_t p = 0; node->stores && p < engine->options.partition_count; p++)
-            end_store(node->stores[p]);
-        if (node->stores && is_kept)
+        if (node->state && is_kept) {
+            node->state->class->keep(node->state);
             node->had_batch |= node->has_batch;
+        } else if (node->state) {
+            node->state->class->rollback(node->state);
+        }
         node->has_batch = false;
         node->data = NULL;
         if (node->collector)
@@ -585,19 +598,19 @@ static void end_batch(Engine *engine, void (*end_store)(StateStore *store), bool
 
 void engine_keep(Engine *engine) {
     ASSERT(engine->is_in_batch);
-    end_batch(engine, state_store_keep, true);
+    end_batch(engine, true);
 }
 
 void engine_rollback(Engine *engine) {
     if (engine->is_in_batch) /* engine_run has done it already when it failed */
-        end_batch(engine, state_store_rollback, false);
+        end_batch(engine, false);
 }
 
 /* ---- recovery ---- */
 
 static EngineNode *find_stateful(Engine *engine, Str id) {
     for (uint32_t i = 0; i < engine->plan->node_count; i++)
-        if (engine->nodes[i].stores && str_equal(str_from(engine->nodes[i].node->id), id))
+        if (engine->nodes[i].state && str_equal(str_from(engine->nodes[i].node->id), id))
             return &engine->nodes[i];
     return NULL;
 }
@@ -637,10 +650,10 @@ CHECKED static Status apply_changes(void *self, Str id, uint32_t partition, Str 
     node->had_batch = true;
     if (partition == DELTA_NO_PARTITION)
         return STATUS_OK;
-    if (partition >= engine->options.partition_count)
+    if (partition >= node->state->part_count)
         return error_set(err, STATUS_CORRUPT, "a delta of '%s' names partition %u of %u", node->who,
-                         partition, engine->options.partition_count);
-    Status st = state_store_apply(node->stores[partition], changes, err);
+                         partition, node->state->part_count);
+    Status st = node->state->class->apply(node->state, partition, changes, err);
     return error_context(err, st, "state of '%s', partition %u", node->who, partition);
 }
 
@@ -651,29 +664,41 @@ Status engine_apply_delta(Engine *engine, Str delta, Error *err) {
 
 /* ---- snapshots ---- */
 
-Status engine_save(Engine *engine, Status (*begin_section)(void *self, Str name, Error *err), StateSink sink,
-                   Error *err) {
-    ASSERT(!engine->is_in_batch);
-    Status st = STATUS_OK;
-    Text name = {0};
+/* The node whose state the section is of; *section becomes its number there. */
+static const EngineNode *node_of_section(const Engine *engine, uint32_t *section) {
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
-        EngineNode *node = &engine->nodes[i];
-        if (!node->stores || !node->had_batch) /* its sections tell that there was one */
-            continue;
-        for (uint32_t p = 0; p < engine->options.partition_count; p++) {
-            text_reset(&name);
-            text_appendf(&name, "state/%s/%u", node->node->id, p);
-            TRY_GOTO(done, begin_section(sink.self, text_str(&name), err));
-            TRY_GOTO(done, state_store_save(node->stores[p], sink, err));
-        }
+        const EngineNode *node = &engine->nodes[i];
+        uint32_t count = node->state ? node->state->section_count : 0;
+        if (*section < count)
+            return node;
+        *section -= count;
     }
-done:
-    text_deinit(&name);
-    return st;
+    return NULL;
 }
 
-/* "state/<id>/<partition>"; an id may hold '/'. */
-static EngineNode *find_section(Engine *engine, Str name, uint32_t *partition) {
+uint32_t engine_section_count(const Engine *engine) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < engine->plan->node_count; i++)
+        count += engine->nodes[i].state ? engine->nodes[i].state->section_count : 0;
+    return count;
+}
+
+bool engine_section_name(const Engine *engine, uint32_t section, Text *name) {
+    const EngineNode *node = node_of_section(engine, &section);
+    if (!node->had_batch) /* its sections tell that there was one */
+        return false;
+    text_appendf(name, "state/%s/%u", node->node->id, section);
+    return true;
+}
+
+Status engine_save_section(Engine *engine, uint32_t section, StateSink sink, Error *err) {
+    ASSERT(!engine->is_in_batch);
+    const EngineNode *node = node_of_section(engine, &section);
+    return node->state->class->save(node->state, section, sink, err);
+}
+
+/* "state/<id>/<section>"; an id may hold '/'. */
+static EngineNode *find_section(Engine *engine, Str name, uint32_t *section) {
     Str prefix = STR("state/");
     size_t slash = name.size;
     int64_t number;
@@ -682,22 +707,25 @@ static EngineNode *find_section(Engine *engine, Str name, uint32_t *partition) {
     while (slash > prefix.size && name.data[slash - 1] != '/')
         slash--;
     if (slash == prefix.size || !str_parse_i64(str_slice(name.data + slash, name.size - slash), &number) ||
-        number < 0 || number >= engine->options.partition_count)
+        number < 0)
         return NULL;
-    *partition = (uint32_t)number;
-    return find_stateful(engine, str_slice(name.data + prefix.size, slash - 1 - prefix.size));
+    EngineNode *node = find_stateful(engine, str_slice(name.data + prefix.size, slash - 1 - prefix.size));
+    if (!node || number >= node->state->section_count)
+        return NULL;
+    *section = (uint32_t)number;
+    return node;
 }
 
 Status engine_load_section(Engine *engine, Str name, StateFeed feed, Error *err) {
     ASSERT(!engine->is_in_batch);
-    uint32_t partition = 0;
-    EngineNode *node = find_section(engine, name, &partition);
+    uint32_t section = 0;
+    EngineNode *node = find_section(engine, name, &section);
     if (!node)
         return error_set(err, STATUS_INVALID, "the program has no state for section '%.*s' of the snapshot",
                          STR_ARG(name));
-    Status st = state_store_load(node->stores[partition], feed, err);
+    Status st = node->state->class->load(node->state, section, feed, err);
     if (st != STATUS_OK)
-        return error_context(err, st, "state of '%s', partition %u", node->who, partition);
+        return error_context(err, st, "state of '%s', section %u", node->who, section);
     node->had_batch = true;
     return STATUS_OK;
 }

@@ -9,9 +9,10 @@
  *   E2  Results do not depend on the number of workers, nor on how chunks were cut (D2): where order shows,
  *       rows are folded per split in row order and partial results merged in split order.
  *   E3  Output rows of a keyed operator are ordered by key hash; partitions are ranges of it.
- *   E4  A source without a batch (has_batch false) gives none to what depends on it; a union of which one
- *       side has none is an error (INVALID, naming the call); a stateful operator runs over its old state,
- *       unless it never had a batch before (an empty one is enough; this is part of its state).
+ *   E4  A source without a batch (has_batch false) gives none to what depends on it; a node of several inputs
+ *       of which one has none is an error (INVALID, naming the call); a stateful operator runs over its old
+ *       state, unless it never had a batch before (an empty one is enough; this is part of its state).
+ *   E5  A node gives a batch only where the batch id is a multiple of its slide.
  *
  * Memory   chunks and partial results are charged to budget_in_flight, state to budget_state. NO_MEMORY names
  *          the operator.
@@ -55,9 +56,15 @@ typedef struct EngineStats {
     uint64_t state_keys, state_bytes;
 } EngineStats;
 
+/* Where a batch stands on the grid: id intervals behind zero time. */
+typedef struct EngineBatch {
+    uint64_t id;
+    int64_t time_ms;
+} EngineBatch;
+
 /* Runs one batch. inputs[i] belongs to the plan's i-th source node, in node order. On failure the state is as
  * before (as if rolled back) and no output is readable.  INVALID (E4), NO_MEMORY, and what sources report. */
-CHECKED Status engine_run(Engine *engine, const EngineInput *inputs, int64_t batch_time_ms, Error *err);
+CHECKED Status engine_run(Engine *engine, const EngineInput *inputs, EngineBatch batch, Error *err);
 
 /* What the plan's i-th output node takes; NULL: it has no batch (E4). Borrowed until keep or rollback. */
 const BatchData *engine_output(const Engine *engine, uint32_t output_index);
@@ -81,9 +88,12 @@ CHECKED Status engine_visit_delta(Str delta,
                                                   Str changes, Error *err),
                                   void *self, Error *err);
 
-/* Snapshots: one section per stateful operator and partition, named "state/<operator id>/<partition>". */
-CHECKED Status engine_save(Engine *engine, Status (*begin_section)(void *self, Str name, Error *err),
-                           StateSink sink, Error *err);
+/* Snapshots: an image of the state is a number of sections, each saved by itself between batches (N3 of
+ * node_state.h), named "state/<operator id>/<section>". The number is fixed for a plan and its partitions. */
+uint32_t engine_section_count(const Engine *engine);
+/* Appends its name. False: it has nothing to save, as its operator never had a batch. */
+bool engine_section_name(const Engine *engine, uint32_t section, Text *name);
+CHECKED Status engine_save_section(Engine *engine, uint32_t section, StateSink sink, Error *err);
 /* A name that it does not know: INVALID. */
 CHECKED Status engine_load_section(Engine *engine, Str name, StateFeed feed, Error *err);
 

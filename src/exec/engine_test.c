@@ -354,7 +354,8 @@ static Status machine_run(Machine *machine, const char *rows, int64_t time_ms, c
     if (fault)
         test_split(inputs[0].splits.splits[inputs[0].splits.count - 1])->fault = fault;
     machine->error = (Error){0};
-    Status st = engine_run(machine->engine, inputs, time_ms, &machine->error);
+    Status st = engine_run(machine->engine, inputs, (EngineBatch){(uint64_t)time_ms / 1000, time_ms},
+                           &machine->error);
     CHECK_EQ(open_splits, 0);
     for (uint32_t s = 0; s < machine->source_count; s++)
         split_list_deinit(&inputs[s].splits);
@@ -1307,12 +1308,6 @@ typedef struct Snapshot {
     bool is_given;
 } Snapshot;
 
-static Status begin_section(void *self, Str name, Error *err) {
-    (void)err;
-    Snapshot *snapshot = self;
-    text_append(&snapshot->names[snapshot->count++], name);
-    return STATUS_OK;
-}
 static Status write_section(void *self, Str piece, Error *err) {
     (void)err;
     Snapshot *snapshot = self;
@@ -1337,7 +1332,12 @@ TEST(a_snapshot_is_the_state) {
     CHECK_OK(machine_run(&machine, "a|b|c|d|e", 1000, NULL), machine.error);
     engine_keep(machine.engine);
     CHECK_EQ(engine_stats(machine.engine).state_keys, 5);
-    CHECK_OK(engine_save(machine.engine, begin_section, (StateSink){write_section, &snapshot}, &err), err);
+    while (snapshot.count < engine_section_count(machine.engine)) {
+        uint32_t section = snapshot.count++;
+        CHECK(engine_section_name(machine.engine, section, &snapshot.names[section]));
+        CHECK_OK(engine_save_section(machine.engine, section, (StateSink){write_section, &snapshot}, &err),
+                 err);
+    }
     CHECK_EQ(snapshot.count, 3);
     CHECK_STR(snapshot.names[1].data, "state/update_state_by_key#0/1");
     CHECK_OK(machine_run(&machine, "a", 2000, NULL), machine.error);

@@ -424,7 +424,7 @@ CHECKED static Status aggregate_open_operator(Producer *producer, const Operator
 
 static void aggregate_begin(Producer *producer, const ProducerBatch *batch) {
     Aggregate *aggregate = (Aggregate *)producer;
-    aggregate->partial_count = aggregate->by_split ? batch->split_count : aggregate->worker_count;
+    aggregate->partial_count = aggregate->by_split ? batch->split_counts[0] : aggregate->worker_count;
     if (aggregate->partial_count > aggregate->partial_capacity) {
         aggregate->partials = xrealloc(aggregate->partials, aggregate->partial_count * sizeof(Partial *));
         memset(aggregate->partials + aggregate->partial_capacity, 0,

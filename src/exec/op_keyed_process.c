@@ -18,6 +18,7 @@
 #include "column/codec.h"
 #include "exec/exchange.h"
 #include "exec/giver.h"
+#include "exec/keyed_state.h"
 #include "exec/keys.h"
 #include "exec/row_view.h"
 
@@ -58,7 +59,7 @@ typedef struct KeyedProcess {
     uint32_t key_count, value_count, state_count;
     const Field *value_fields;
     Exchange *exchange;
-    StateStore *const *stores; /* per partition */
+    NodeState *state; /* a keyed_state */
     ProcessWorker **workers;
     uint32_t worker_count, partition_count;
     Budget *budget;
@@ -101,8 +102,8 @@ CHECKED static Status process_open_operator(Producer *producer, const OperatorCo
 
 static void process_begin(Producer *producer, const ProducerBatch *batch) {
     KeyedProcess *process = (KeyedProcess *)producer;
-    process->batch_time_ms = batch->batch_time_ms;
-    exchange_begin(process->exchange, batch->split_count);
+    process->batch_time_ms = batch->batch.time_ms;
+    exchange_begin(process->exchange, batch->split_counts[0]);
 }
 
 static uint32_t process_task_count(const Producer *producer) {
@@ -328,7 +329,7 @@ CHECKED static Status process_produce(Producer *producer, uint32_t worker_index,
                                       const Emit *out, Error *err) {
     KeyedProcess *process = (KeyedProcess *)producer;
     ProcessWorker *worker = process->workers[worker_index];
-    StateStore *store = process->stores[task];
+    StateStore *store = keyed_state_store(process->state, task);
     Giver giver = {.builder = worker->builder,
                    .schema = producer->node->schema,
                    .key_count = process->key_count,
@@ -424,8 +425,7 @@ static const ProducerClass process_class = {
     .destroy = process_destroy,
 };
 
-Status keyed_process_create(const ProducerOptions *options, StateStore *const *stores, Producer **out,
-                            Error *err) {
+Status keyed_process_create(const ProducerOptions *options, Producer **out, Error *err) {
     const PlanNode *node = options->node;
     const Schema *in = node->inputs[0]->schema;
     KeyedProcess *process = xcalloc(1, sizeof *process);
@@ -435,7 +435,7 @@ Status keyed_process_create(const ProducerOptions *options, StateStore *const *s
     process->value_count = in->column_count - process->key_count;
     process->value_fields = in->fields + process->key_count;
     process->state_count = node->state_schema->column_count;
-    process->stores = stores;
+    process->state = options->state;
     process->worker_count = options->worker_count;
     process->partition_count = options->partition_count;
     process->budget = options->budget;

@@ -20,6 +20,7 @@
 #include "column/builder.h"
 #include "exec/batch_data.h"
 #include "exec/engine.h"
+#include "exec/node_state.h"
 
 typedef struct Operator Operator;
 
@@ -67,6 +68,7 @@ struct Operator {
 /* What an operator is made with; all borrowed but values. */
 typedef struct OperatorContext {
     const PlanNode *node;
+    uint32_t input; /* of the node: which of its streams the rows are of */
     uint32_t worker;
     void *user; /* of the node's function, on this worker */
     Budget *budget;
@@ -87,20 +89,23 @@ CHECKED Status pair_create(const OperatorContext *context, Operator **out, Error
 typedef struct Producer Producer;
 
 typedef struct ProducerBatch {
-    const EngineInput *input; /* of a source; else NULL */
-    uint64_t split_count;     /* of the input of a breaker */
-    int64_t batch_time_ms;
+    EngineBatch batch;
+    const EngineInput *input;     /* of a source; else NULL */
+    const uint64_t *split_counts; /* of a breaker: of each input, 0 without a batch; borrowed for the call */
+    /* Will it give rows in this batch? If not it only takes what there is: prepare and produce are not
+     * called. */
+    bool is_due;
 } ProducerBatch;
 
 typedef struct ProducerClass {
     void (*begin)(Producer *producer, const ProducerBatch *batch);
-    /* The operator that takes rows for it on a worker; NULL for sources. */
+    /* The operator that takes rows for it, of one input on one worker; NULL for sources. */
     CHECKED Status (*open_operator)(Producer *producer, const OperatorContext *context, Operator **out,
                                     Error *err);
     /* May be NULL. prepare_count is called once, on the driver's thread. */
     uint32_t (*prepare_count)(Producer *producer);
     CHECKED Status (*prepare)(Producer *producer, uint32_t part, Error *err);
-    /* How many splits it makes in this batch, known after begin; a task each. */
+    /* How many splits it makes in this batch, known after begin (R2 of engine.c); a task each. */
     uint32_t (*task_count)(const Producer *producer);
     CHECKED Status (*produce)(Producer *producer, uint32_t worker, uint32_t task, const Emit *out,
                               Error *err);
@@ -120,6 +125,7 @@ typedef struct ProducerOptions {
     const PlanNode *decoded; /* of a source: the node whose rows it gives, itself or a fused flat_map */
     uint32_t worker_count, partition_count;
     void *const *users; /* of the node's function, per worker; borrowed as long as the producer */
+    NodeState *state;   /* of a stateful node; borrowed; the engine begins, keeps and rolls back */
     Budget *budget;
     const char *who;
     uint32_t chunk_rows_max;
@@ -130,9 +136,8 @@ typedef struct ProducerOptions {
 CHECKED Status scan_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status count_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status aggregate_create(const ProducerOptions *options, Producer **out, Error *err);
-/* `stores`: one per partition, borrowed; the engine begins, keeps and rolls them back. */
-CHECKED Status keyed_process_create(const ProducerOptions *options, StateStore *const *stores, Producer **out,
-                                    Error *err);
+/* Its state is a keyed_state. */
+CHECKED Status keyed_process_create(const ProducerOptions *options, Producer **out, Error *err);
 
 /* Since the batch began, of all workers; call between rounds. */
 typedef struct ScanStats {

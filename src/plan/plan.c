@@ -37,6 +37,7 @@ PlanNode *plan_add(Plan *plan, PlanKind kind, const char *call, PlanNode *const 
         ASSERT(inputs[i]->index < node->index && plan->nodes[inputs[i]->index] == inputs[i]);
         node->inputs[i] = inputs[i];
     }
+    node->slide = input_count ? inputs[0]->slide : 1;
     if (plan->node_count == plan->node_capacity) {
         plan->node_capacity = plan->node_capacity ? 2 * plan->node_capacity : 16;
         plan->nodes = xrealloc(plan->nodes, plan->node_capacity * sizeof(PlanNode *));
@@ -63,6 +64,10 @@ LeatFunction plan_function(Plan *plan, LeatFunction function) {
 
 bool plan_is_stateful(const PlanNode *node) {
     return node->kind == PLAN_KEYED_PROCESS;
+}
+
+bool plan_needs_every_input(const PlanNode *node) {
+    return node->input_count > 1;
 }
 
 bool plan_is_order_sensitive(const PlanNode *aggregate) {

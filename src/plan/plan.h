@@ -40,6 +40,9 @@ struct PlanNode {
     const Schema *schema;
     PlanNode **inputs;
     uint32_t input_count;
+    /* It gives a batch at every so many batch times, counted from zero time; of a node with inputs that of
+     * the first, unless the call sets another. */
+    uint64_t slide;
     LeatFunction function; /* texts copied into the arena; unused kinds: zero */
 
     /* PLAN_SOURCE */
@@ -94,6 +97,8 @@ CHECKED Status plan_check_node(const PlanNode *node, Error *err);
  * BIGINT, min, max) do not; sums of DOUBLE, concatenation and functions of the user do. */
 bool plan_is_order_sensitive(const PlanNode *aggregate);
 bool plan_is_stateful(const PlanNode *node);
+/* Does it fail when one of its inputs has no batch at a time at which it is due? Others give none then. */
+bool plan_needs_every_input(const PlanNode *node);
 /* The first STRING column, which leat_split and leat_contains work on; column_count: there is none. */
 uint32_t plan_string_column(const Schema *schema);
 

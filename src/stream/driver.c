@@ -473,7 +473,7 @@ CHECKED static Status run_engine(Driver *driver, uint64_t batch_id, Error *err) 
         TRY(driver_read_source(driver, i, time_ms, text_str(&driver->plans[i]), err));
     if (driver->log && has_input(driver))
         TRY(append_plan(driver, batch_id, err));
-    Status st = engine_run(driver->engine, driver->inputs, time_ms, err);
+    Status st = engine_run(driver->engine, driver->inputs, (EngineBatch){batch_id, time_ms}, err);
     if (st != STATUS_OK && driver->log && has_input(driver) && driver_sync_logs(driver, NULL) != STATUS_OK)
         log_error("driver", "UNLOGGED batch=%" PRIu64 " its input could not be made durable", batch_id);
     return st;

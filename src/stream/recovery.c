@@ -214,7 +214,8 @@ CHECKED static Status rerun(Driver *driver, const PlanFrame *plan, Error *err) {
         driver->inputs[i].has_batch = part.has_batch;
         TRY(driver_read_source(driver, i, plan->batch_time_ms, part.plan, err));
     }
-    Status st = engine_run(driver->engine, driver->inputs, plan->batch_time_ms, err);
+    EngineBatch batch = {plan->batch_id, plan->batch_time_ms};
+    Status st = engine_run(driver->engine, driver->inputs, batch, err);
     return error_context(err, st, "running the batch of %" PRId64 " ms again", plan->batch_time_ms);
 }
 

@@ -7,11 +7,23 @@
 
 #include <inttypes.h>
 
-CHECKED static Status snapshot_section(void *self, Str name, Error *err) {
-    return snapshot_begin_section(self, name, err);
-}
 CHECKED static Status snapshot_piece(void *self, Str piece, Error *err) {
     return snapshot_write(self, piece, err);
+}
+
+CHECKED static Status write_state(Driver *driver, SnapshotWriter *writer, Error *err) {
+    Status st = STATUS_OK;
+    Text name = {0};
+    for (uint32_t i = 0; i < engine_section_count(driver->engine); i++) {
+        text_reset(&name);
+        if (!engine_section_name(driver->engine, i, &name))
+            continue;
+        TRY_GOTO(done, snapshot_begin_section(writer, text_str(&name), err));
+        TRY_GOTO(done, engine_save_section(driver->engine, i, (StateSink){snapshot_piece, writer}, err));
+    }
+done:
+    text_deinit(&name);
+    return st;
 }
 
 CHECKED static Status write_sections(Driver *driver, SnapshotWriter *writer, Error *err) {
@@ -34,7 +46,7 @@ CHECKED static Status write_sections(Driver *driver, SnapshotWriter *writer, Err
         TRY(st);
         TRY(snapshot_write(writer, text_str(&driver->payload), err));
     }
-    return engine_save(driver->engine, snapshot_section, (StateSink){snapshot_piece, writer}, err);
+    return write_state(driver, writer, err);
 }
 
 CHECKED static Status take_snapshot(Driver *driver, uint64_t batch_id, Error *err) {

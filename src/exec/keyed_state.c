@@ -1,0 +1,101 @@
+/* keyed_state.c - stores behind node_state.h, one for each partition. */
+#include "exec/keyed_state.h"
+
+#include <stdlib.h>
+
+typedef struct KeyedState {
+    NodeState state;
+    StateStore *stores[];
+} KeyedState;
+
+static StateStore *store_of(const NodeState *state, uint32_t partition) {
+    ASSERT(partition < state->part_count);
+    return ((const KeyedState *)state)->stores[partition];
+}
+
+StateStore *keyed_state_store(NodeState *state, uint32_t partition) {
+    return store_of(state, partition);
+}
+
+static void keyed_begin(NodeState *state) {
+    for (uint32_t p = 0; p < state->part_count; p++)
+        state_store_begin(store_of(state, p));
+}
+
+static bool keyed_is_changed(const NodeState *state, uint32_t part) {
+    return state_store_is_changed(store_of(state, part));
+}
+
+static void keyed_delta(const NodeState *state, uint32_t part, Text *out) {
+    state_store_delta(store_of(state, part), out);
+}
+
+static void keyed_keep(NodeState *state) {
+    for (uint32_t p = 0; p < state->part_count; p++)
+        state_store_keep(store_of(state, p));
+}
+
+static void keyed_rollback(NodeState *state) {
+    for (uint32_t p = 0; p < state->part_count; p++)
+        state_store_rollback(store_of(state, p));
+}
+
+CHECKED static Status keyed_apply(NodeState *state, uint32_t part, Str delta, Error *err) {
+    return state_store_apply(store_of(state, part), delta, err);
+}
+
+CHECKED static Status keyed_save(NodeState *state, uint32_t section, StateSink sink, Error *err) {
+    return state_store_save(store_of(state, section), sink, err);
+}
+
+CHECKED static Status keyed_load(NodeState *state, uint32_t section, StateFeed feed, Error *err) {
+    return state_store_load(store_of(state, section), feed, err);
+}
+
+static void keyed_count(const NodeState *state, uint64_t *keys, uint64_t *bytes) {
+    for (uint32_t p = 0; p < state->part_count; p++) {
+        StateStoreStats stats = state_store_stats(store_of(state, p));
+        *keys += stats.key_count;
+        *bytes += stats.size_bytes;
+    }
+}
+
+static void keyed_destroy(NodeState *state) {
+    for (uint32_t p = 0; p < state->part_count; p++)
+        state_store_destroy(store_of(state, p));
+    free(state);
+}
+
+static const NodeStateClass keyed_class = {
+    .begin = keyed_begin,
+    .is_changed = keyed_is_changed,
+    .delta = keyed_delta,
+    .keep = keyed_keep,
+    .rollback = keyed_rollback,
+    .apply = keyed_apply,
+    .save = keyed_save,
+    .load = keyed_load,
+    .count = keyed_count,
+    .destroy = keyed_destroy,
+};
+
+Status keyed_state_create(KeyedStateOptions options, NodeState **out, Error *err) {
+    uint32_t count = options.partition_count;
+    KeyedState *keyed = xcalloc(1, sizeof *keyed + count * sizeof(StateStore *));
+    keyed->state = (NodeState){.class = &keyed_class, .part_count = count, .section_count = count};
+    *out = NULL;
+    for (uint32_t p = 0; p < count; p++) {
+        StateStoreOptions store = {.hash_begin = key_partition_begin(p, count),
+                                   .hash_end = key_partition_begin(p + 1, count),
+                                   .budget = options.budget,
+                                   .who = options.who,
+                                   .constant_hash = options.constant_hash};
+        Status st = state_store_create(store, &keyed->stores[p], err);
+        if (st != STATUS_OK) {
+            keyed_destroy(&keyed->state);
+            return st;
+        }
+    }
+    *out = &keyed->state;
+    return STATUS_OK;
+}
