@@ -12,7 +12,7 @@ static void random_type(Random *random, Text *text, uint32_t depth) {
     if (choice < ARRAY_COUNT(scalars)) {
         text_append(text, str_from(scalars[choice]));
     } else if (choice == ARRAY_COUNT(scalars)) {
-        text_append(text, STR("STRUCT<"));
+        text_append(text, random_below(random, 2) ? STR("STRUCT<") : STR("OPTION<"));
         for (uint64_t i = 0, n = 1 + random_below(random, 3); i < n; i++) {
             text_appendf(text, "%sf%d: ", i ? ", " : "", (int)i);
             random_type(random, text, depth - 1);

@@ -208,13 +208,17 @@ static void part_reset(BuilderPart *part) {
         part_reset(&part->children[i]);
 }
 
+CHECKED static Status refuse_elements(const Builder *b, Error *err) {
+    return error_set(err, STATUS_NO_MEMORY, "%s needs an array column of more than %d elements", b->who,
+                     INT32_MAX / 2);
+}
+
 /* Room for, and the validity of, a place. */
 CHECKED static Status part_mark(Builder *b, BuilderPart *part, uint32_t index, bool is_valid, Error *err) {
     if (UNLIKELY(index >= part->capacity)) {
         uint32_t capacity = part->capacity ? part->capacity : 64;
         if (index >= INT32_MAX / 2)
-            return error_set(err, STATUS_NO_MEMORY, "%s needs an array column of more than %d elements",
-                             b->who, INT32_MAX / 2);
+            return refuse_elements(b, err);
         while (capacity <= index)
             capacity *= 2;
         TRY(part_grow(b, part, capacity, err));
@@ -281,12 +285,14 @@ Status part_array(Builder *b, BuilderPart *part, uint32_t index, uint32_t count,
     TRY(part_mark(b, part, index, true, err));
     int32_t *offsets = part->data.data;
     if (count > (uint32_t)(INT32_MAX - offsets[index]))
-        return error_set(err, STATUS_NO_MEMORY, "%s needs an array column of more than %d elements", b->who,
-                         INT32_MAX);
+        return refuse_elements(b, err);
     *element_begin = (uint32_t)offsets[index];
     offsets[index + 1] = offsets[index] + (int32_t)count;
     return STATUS_OK;
 }
+
+CHECKED static Status part_struct_of(Builder *b, BuilderPart *part, uint32_t index, const Column *fields,
+                                     uint32_t row, Error *err);
 
 CHECKED static Status part_value(Builder *b, BuilderPart *part, uint32_t index, const Column *from,
                                  uint32_t row, Error *err) {
@@ -313,11 +319,17 @@ CHECKED static Status part_value(Builder *b, BuilderPart *part, uint32_t index, 
         return STATUS_OK;
     }
     case LEAT_STRUCT:
-        TRY(part_struct(b, part, index, err));
-        for (uint32_t i = 0; i < from->type->field_count; i++)
-            TRY(part_value(b, &part->children[i], index, &from->children[i], row, err));
-        return STATUS_OK;
+        return part_struct_of(b, part, index, from->children, row, err);
     }
+    return STATUS_OK;
+}
+
+CHECKED static Status part_struct_of(Builder *b, BuilderPart *part, uint32_t index, const Column *fields,
+                                     uint32_t row, Error *err) {
+    ASSERT(part->type->kind == LEAT_STRUCT);
+    TRY(part_struct(b, part, index, err));
+    for (uint32_t i = 0; i < part->type->field_count; i++)
+        TRY(part_value(b, &part->children[i], index, &fields[i], row, err));
     return STATUS_OK;
 }
 
@@ -469,6 +481,42 @@ Status builder_put_str(Builder *b, uint32_t column, Str value, Error *err) {
 
 Status builder_put_value(Builder *b, uint32_t column, const Column *from, uint32_t row, Error *err) {
     return part_value(b, builder_part(b, column), b->row_count, from, row, err);
+}
+
+Status builder_put_struct(Builder *b, uint32_t column, const Column *fields, uint32_t row, Error *err) {
+    return part_struct_of(b, builder_part(b, column), b->row_count, fields, row, err);
+}
+
+Status builder_begin_list(Builder *b, uint32_t column, Error *err) {
+    uint32_t element_begin;
+    BuilderPart *part = builder_part(b, column);
+    ASSERT(part->type->kind == LEAT_ARRAY);
+    return part_array(b, part, b->row_count, 0, &element_begin, err);
+}
+
+/* The end of the list that was begun in this row: where its next element goes. */
+CHECKED static Status list_end(Builder *b, const BuilderPart *list, int32_t **end, Error *err) {
+    ASSERT(list->type->kind == LEAT_ARRAY && list->put_count == b->row_count + 1);
+    *end = (int32_t *)list->data.data + b->row_count + 1;
+    return **end < INT32_MAX ? STATUS_OK : refuse_elements(b, err);
+}
+
+Status builder_list_value(Builder *b, uint32_t column, const Column *from, uint32_t row, Error *err) {
+    BuilderPart *list = builder_part(b, column);
+    int32_t *end;
+    TRY(list_end(b, list, &end, err));
+    TRY(part_value(b, &list->children[0], (uint32_t)*end, from, row, err));
+    ++*end;
+    return STATUS_OK;
+}
+
+Status builder_list_struct(Builder *b, uint32_t column, const Column *fields, uint32_t row, Error *err) {
+    BuilderPart *list = builder_part(b, column);
+    int32_t *end;
+    TRY(list_end(b, list, &end, err));
+    TRY(part_struct_of(b, &list->children[0], (uint32_t)*end, fields, row, err));
+    ++*end;
+    return STATUS_OK;
 }
 
 void builder_end_row(Builder *b) {

@@ -45,6 +45,20 @@ CHECKED Status builder_put_str(Builder *builder, uint32_t column, Str value, Err
 /* The value of `from` at `row`, of the same type, nested types included; strings are copied. */
 CHECKED Status builder_put_value(Builder *builder, uint32_t column, const Column *from, uint32_t row,
                                  Error *err);
+
+/* Nested columns, put together from values of other columns. STRUCT: a value whose fields are those of
+ * fields[0, field_count) at `row`. */
+CHECKED Status builder_put_struct(Builder *builder, uint32_t column, const Column *fields, uint32_t row,
+                                  Error *err);
+/* ARRAY: begin puts an empty list, to which elements are added until the row ends: the value of `from` at
+ * `row`; or, where elements are a STRUCT, one whose fields are those of fields[0, field_count) at `row`. The
+ * columns of a row may be put in any order, also between elements. An element that fails is not there. */
+CHECKED Status builder_begin_list(Builder *builder, uint32_t column, Error *err);
+CHECKED Status builder_list_value(Builder *builder, uint32_t column, const Column *from, uint32_t row,
+                                  Error *err);
+CHECKED Status builder_list_struct(Builder *builder, uint32_t column, const Column *fields, uint32_t row,
+                                   Error *err);
+
 void builder_end_row(Builder *builder);
 
 /* The rows so far as a scratch chunk (I2); split and sequence are 0. */

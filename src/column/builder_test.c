@@ -145,6 +145,68 @@ TEST(a_row_that_fails_is_not_there) {
     end();
 }
 
+TEST(lists_grow_side_by_side) {
+    begin("k STRING, a ARRAY<BIGINT>, b ARRAY<STRUCT<s: STRING, n: BIGINT>>, o OPTION<s: STRING, n: BIGINT>");
+    Builder *b = create();
+    Chunk chunk;
+    const View strings[] = {view_of(STR("x"), 0, 0), view_of(STR("y"), 0, 0)};
+    const int64_t numbers[] = {7, 0};
+    const uint8_t first_only = 1;
+    const Type *fields_of = &schema->fields[3].type;
+    const Column fields[] = {{.type = &fields_of->fields[0].type, .data = strings},
+                             {.type = &fields_of->fields[1].type, .data = numbers, .validity = &first_only}};
+    CHECK_OK(builder_begin_list(b, 1, &err), err);
+    CHECK_OK(builder_begin_list(b, 2, &err), err);
+    for (uint32_t i = 0; i < 200; i++) { /* more than the elements have room for at first */
+        CHECK_OK(builder_list_value(b, 1, &fields[1], i % 2, &err), err);
+        CHECK_OK(builder_list_struct(b, 2, fields, i % 2, &err), err);
+    }
+    CHECK_OK(builder_begin_list(b, 1, &err), err); /* begun again: empty again */
+    CHECK_OK(builder_begin_list(b, 2, &err), err);
+    CHECK_OK(builder_list_value(b, 1, &fields[1], 0, &err), err);
+    CHECK_OK(builder_list_struct(b, 2, fields, 1, &err), err);
+    CHECK_OK(builder_list_value(b, 1, &fields[1], 1, &err), err);
+    CHECK_OK(builder_list_struct(b, 2, fields, 0, &err), err);
+    CHECK_OK(builder_put_struct(b, 3, fields, 0, &err), err);
+    CHECK_OK(builder_put_str(b, 0, STR("k"), &err), err);
+    builder_end_row(b);
+    CHECK_OK(builder_put_str(b, 0, STR("l"), &err), err);
+    CHECK_OK(builder_begin_list(b, 1, &err), err);
+    CHECK_OK(builder_begin_list(b, 2, &err), err);
+    CHECK_OK(builder_list_value(b, 1, &fields[1], 0, &err), err);
+    CHECK_OK(builder_put_null(b, 3, &err), err);
+    builder_end_row(b);
+    builder_chunk(b, &chunk);
+    check_shows(&chunk, STR("('k', [7, None], [Row(s='y', n=None), Row(s='x', n=7)], Row(s='x', n=7))\n"
+                            "('l', [7], [], None)\n"));
+    builder_destroy(b);
+    end();
+}
+
+TEST(an_element_that_fails_is_not_there) {
+    begin("a ARRAY<STRUCT<n: BIGINT, s: STRING>>");
+    Builder *b = create();
+    Chunk chunk;
+    const int64_t number = 7;
+    const View string = view_of(STR("s"), 0, 0);
+    const Field *element = schema->fields[0].type.fields[0].type.fields;
+    const Column fields[] = {{.type = &element[0].type, .data = &number},
+                             {.type = &element[1].type, .data = &string}};
+    int32_t count = 0;
+    budget.limit_bytes = budget.used_bytes + 10000;
+    CHECK_OK(builder_begin_list(b, 0, &err), err);
+    while (builder_list_struct(b, 0, fields, 0, &err) == STATUS_OK)
+        count++;
+    CHECK_EQ(err.status, STATUS_NO_MEMORY);
+    CHECK(count >= 64);
+    builder_end_row(b);
+    builder_chunk(b, &chunk);
+    chunk_verify(&chunk);
+    CHECK_EQ(((const int32_t *)chunk.columns[0].data)[1], count);
+    builder_destroy(b);
+    end();
+}
+
 /* ---- random chunks ---- */
 
 typedef struct RandomChunk {
@@ -239,6 +301,50 @@ TEST(random_chunks_are_shared_and_copied) {
 
         text_deinit(&ignored);
         text_deinit(&wanted);
+        text_deinit(&r.shown);
+        builder_destroy(r.builder);
+        end();
+    }
+}
+
+/* What nested values consist of, put piece by piece. */
+CHECKED static Status put_pieces(Builder *b, uint32_t column, const Column *from, uint32_t row) {
+    if (column_is_null(from, row))
+        return builder_put_null(b, column, &err);
+    if (from->type->kind == LEAT_STRUCT)
+        return builder_put_struct(b, column, from->children, row, &err);
+    if (from->type->kind != LEAT_ARRAY)
+        return builder_put_value(b, column, from, row, &err);
+    const Column *elements = &from->children[0];
+    const int32_t *offsets = from->data;
+    TRY(builder_begin_list(b, column, &err));
+    for (int32_t i = offsets[row]; i < offsets[row + 1]; i++) {
+        bool is_struct = elements->type->kind == LEAT_STRUCT && !column_is_null(elements, (uint32_t)i);
+        TRY(is_struct ? builder_list_struct(b, column, elements->children, (uint32_t)i, &err)
+                      : builder_list_value(b, column, elements, (uint32_t)i, &err));
+    }
+    return STATUS_OK;
+}
+
+TEST(nested_columns_are_put_together) {
+    uint64_t seed = check_seed();
+    Random random;
+    random_init(&random, seed);
+    for (int round = 0; round < 100; round++) {
+        begin(NULL);
+        schema = random_schema(&random, arena, true, 0);
+        RandomChunk r = random_chunk(&random, (uint32_t)random_below(&random, 200));
+        Builder *pieces = create();
+        Chunk chunk, again;
+        builder_chunk(r.builder, &chunk);
+        for (uint32_t row = 0; row < chunk.row_count; row++) {
+            for (uint32_t c = schema->column_count; c-- > 0;)
+                CHECK_OK(put_pieces(pieces, c, &chunk.columns[c], row), err);
+            builder_end_row(pieces);
+        }
+        builder_chunk(pieces, &again);
+        check_shows(&again, text_str(&r.shown));
+        builder_destroy(pieces);
         text_deinit(&r.shown);
         builder_destroy(r.builder);
         end();

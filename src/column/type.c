@@ -1,7 +1,7 @@
 /* type.c - the text of types, read by recursive descent and written back.
  *
  *   fields:  name [":"] type { "," name [":"] type }
- *   type:    BIGINT | LONG | ... | ARRAY "<" type ">" | STRUCT "<" fields ">"
+ *   type:    BIGINT | LONG | ... | ARRAY "<" type ">" | STRUCT "<" fields ">" | OPTION "<" fields ">"
  *   name:    letters, digits, '_'   or   "`" any bytes, a backquote written twice "`"
  */
 #include "column/type.h"
@@ -18,10 +18,12 @@ typedef struct TypeParser {
 static const struct {
     const char *name;
     LeatType kind;
+    bool is_option;
 } type_names[] = {
-    {"BOOLEAN", LEAT_BOOLEAN}, {"BIGINT", LEAT_BIGINT},       {"LONG", LEAT_BIGINT},
-    {"DOUBLE", LEAT_DOUBLE},   {"STRING", LEAT_STRING},       {"BINARY", LEAT_BINARY},
-    {"ARRAY", LEAT_ARRAY},     {"TIMESTAMP", LEAT_TIMESTAMP}, {"STRUCT", LEAT_STRUCT},
+    {"BOOLEAN", LEAT_BOOLEAN, false}, {"BIGINT", LEAT_BIGINT, false},       {"LONG", LEAT_BIGINT, false},
+    {"DOUBLE", LEAT_DOUBLE, false},   {"STRING", LEAT_STRING, false},       {"BINARY", LEAT_BINARY, false},
+    {"ARRAY", LEAT_ARRAY, false},     {"TIMESTAMP", LEAT_TIMESTAMP, false}, {"STRUCT", LEAT_STRUCT, false},
+    {"OPTION", LEAT_STRUCT, true},
 };
 
 static bool is_word_byte(char c) {
@@ -124,7 +126,7 @@ CHECKED static Status parse_type(TypeParser *p, uint32_t depth, Type *type) {
         return expected(p,
                         "a type (BOOLEAN, BIGINT, DOUBLE, STRING, BINARY, TIMESTAMP, ARRAY<..>, STRUCT<..>)");
     }
-    *type = (Type){.kind = type_names[i].kind};
+    *type = (Type){.kind = type_names[i].kind, .is_option = type_names[i].is_option};
     if (type->kind != LEAT_ARRAY && type->kind != LEAT_STRUCT)
         return STATUS_OK;
     if (depth == TYPE_DEPTH_MAX)
@@ -227,7 +229,7 @@ void type_format(const Type *type, Text *out) {
         text_append_byte(out, '>');
         return;
     case LEAT_STRUCT:
-        text_append(out, STR("STRUCT<"));
+        text_append(out, type->is_option ? STR("OPTION<") : STR("STRUCT<"));
         fields_format(type->fields, type->field_count, ": ", out);
         text_append_byte(out, '>');
         return;
@@ -256,7 +258,7 @@ static bool fields_equal(const Field *a, const Field *b, uint32_t count, bool na
 }
 
 bool type_equal(const Type *a, const Type *b) {
-    return a->kind == b->kind && a->field_count == b->field_count &&
+    return a->kind == b->kind && a->field_count == b->field_count && a->is_option == b->is_option &&
            fields_equal(a->fields, b->fields, a->field_count, a->kind == LEAT_STRUCT);
 }
 

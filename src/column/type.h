@@ -6,6 +6,9 @@
  * and '_', or anything but a zero byte between backquotes, where a backquote is written twice. Two columns
  * may have the same name.
  *
+ * OPTION<fields> is a STRUCT that stands for Scala's Option (the side of an outer join that may be absent, D5):
+ * null is None, a value is Some of its fields. Nothing but its text, and what print shows, is different.
+ *
  *   - Types and schemas are values in an arena, never changed once made.
  *   - The first `key_count` columns are the key (D5).
  */
@@ -21,6 +24,7 @@ typedef struct Type {
     LeatType kind;
     uint32_t field_count; /* ARRAY: 1 ("element"), STRUCT: its fields, else 0 */
     const Field *fields;
+    bool is_option; /* of a STRUCT: validity is presence */
 } Type;
 
 struct Field {
@@ -41,7 +45,7 @@ CHECKED Status schema_parse(Arena *arena, Str text, uint32_t key_count, Schema *
 /* As schema_parse reads it, types in upper case; the key is not part of it. */
 void schema_format(const Schema *schema, Text *out);
 void type_format(const Type *type, Text *out);
-bool type_equal(const Type *a, const Type *b);       /* struct field names count */
+bool type_equal(const Type *a, const Type *b);       /* struct field names count, and is_option */
 bool schema_equal(const Schema *a, const Schema *b); /* names, types, key_count */
 /* The columns [begin, end) of `from` as a schema; field names are shared with `from`.  In arena; NULL: over
  * its budget (never for an arena without one). */

@@ -37,6 +37,11 @@ TEST(types_are_read_and_written) {
                      "m ARRAY<STRUCT<k: STRING, v: ARRAY<ARRAY<BIGINT>>>>");
     check_formats_as("`a b` STRING, `a``b` STRING, `plain` STRING, `ä` STRING, 1st STRING, `x` STRING",
                      "`a b` STRING, `a``b` STRING, plain STRING, `ä` STRING, 1st STRING, x STRING");
+    check_formats_as("k STRING, v option<x: bigint, y OPTION<z STRING>>",
+                     "k STRING, v OPTION<x: BIGINT, y: OPTION<z: STRING>>");
+    CHECK(parse("v OPTION<x BIGINT>", 0)->fields[0].type.is_option);
+    CHECK(!type_equal(&parse("v OPTION<x BIGINT>", 0)->fields[0].type,
+                      &parse("v STRUCT<x BIGINT>", 0)->fields[0].type));
     Schema *schema = parse("`a``b`STRING,b STRING", 1);
     CHECK_STR(schema->fields[0].name, "a`b");
     CHECK_EQ(schema->key_count, 1);

@@ -126,9 +126,19 @@ static void tuple(const RowText *how, const Column *columns, uint32_t count, uin
     text_append_byte(out, ')');
 }
 
+/* The fields of a value that is there: one stands for itself, several are a tuple. */
+static void option_value(const RowText *how, const Column *option, uint32_t row, Text *out) {
+    if (option->type->field_count > 1)
+        tuple(how, option->children, option->type->field_count, row, out);
+    else if (how->style == ROW_TEXT_PYTHON)
+        python_value(how, option->children, row, false, out);
+    else
+        scala_value(how, option->children, row, out);
+}
+
 static void scala_value(const RowText *how, const Column *column, uint32_t row, Text *out) {
     if (column_is_null(column, row)) {
-        text_append(out, STR("null"));
+        text_append(out, column->type->is_option ? STR("None") : STR("null"));
         return;
     }
     switch (column->type->kind) {
@@ -162,6 +172,12 @@ static void scala_value(const RowText *how, const Column *column, uint32_t row, 
         return;
     }
     case LEAT_STRUCT:
+        if (column->type->is_option) {
+            text_append(out, STR("Some("));
+            option_value(how, column, row, out);
+            text_append_byte(out, ')');
+            return;
+        }
         tuple(how, column->children, column->type->field_count, row, out);
         return;
     }
@@ -210,7 +226,10 @@ static void python_value(const RowText *how, const Column *column, uint32_t row,
         return;
     }
     case LEAT_STRUCT:
-        tuple(how, column->children, column->type->field_count, row, out);
+        if (column->type->is_option)
+            option_value(how, column, row, out);
+        else
+            tuple(how, column->children, column->type->field_count, row, out);
         return;
     }
 }

@@ -18,6 +18,7 @@
  *                                                datetime.datetime(2026, 11, 21, 10, 0), local time
  *   ARRAY       CompactBuffer(1, 1)              [1, 1]
  *   STRUCT      (1,a)                            (1, 'a'), (1,) with one field
+ *   OPTION      Some(1), Some((1,a)), None       1, (1, 'a'), None
  *   null        null                             None
  *
  * Spark replaces bytes that are not UTF-8 by U+FFFD when it reads a line; Leat keeps them, and pprint shows

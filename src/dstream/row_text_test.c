@@ -265,6 +265,32 @@ TEST(nested_values) {
     CHECK_STR(pprint_one(&record), "(1,)");
 }
 
+TEST(options) {
+    Cell a, b;
+    uint8_t there = 1;
+    Column children[] = {*cell_i64(&a, 1), *cell_str(&b, "x")};
+    Field fields[] = {{.name = "i", .type = {.kind = LEAT_BIGINT}},
+                      {.name = "s", .type = {.kind = LEAT_STRING}}};
+    Type type = {.kind = LEAT_STRUCT, .field_count = 2, .fields = fields, .is_option = true};
+    Column option = {.type = &type, .children = children, .validity = &there};
+    CHECK_STR(print_one(&option), "Some((1,x))");
+    CHECK_STR(pprint_one(&option), "(1, 'x')");
+    type.field_count = 1;
+    CHECK_STR(print_one(&option), "Some(1)");
+    CHECK_STR(pprint_one(&option), "1");
+    CHECK_STR(pprint_inside(&option), "1");
+    option.children = &children[1];
+    CHECK_STR(pprint_inside(&option), "'x'");
+    CHECK_STR(element(style(ROW_TEXT_SCALA), (Column *[]){&option, &option}, 2, 1), "(Some(x),Some(x))");
+    there = 0;
+    CHECK_STR(print_one(&option), "None");
+    CHECK_STR(pprint_one(&option), "None");
+    uint8_t absent = 0; /* a null that is there */
+    there = 1;
+    children[1].validity = &absent;
+    CHECK_STR(print_one(&option), "Some(null)");
+}
+
 static const char *time_text(RowTextStyle which, int64_t ms) {
     static Text out;
     RowText how = style(which);
