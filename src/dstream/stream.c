@@ -3,148 +3,10 @@
  *
  * Every check names the call, says what was expected, and shows the schema at hand. What is checked here is
  * not checked again below: the engine asserts it. */
-#include "dstream/context.h"
+#include "dstream/build.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-/* ---- texts for messages ---- */
-
-typedef struct SchemaText {
-    char text[256];
-} SchemaText;
-
-/* "(word STRING, n BIGINT)", cut where it is long. */
-static SchemaText schema_text(const Schema *schema) {
-    Text text = {0};
-    schema_format(schema, &text);
-    SchemaText out;
-    snprintf(out.text, sizeof out.text, "(%s)", text.data ? text.data : "");
-    text_deinit(&text);
-    return out;
-}
-
-static const char *function_text(LeatFunctionKind kind) {
-    switch (kind) {
-    case LEAT_FUNCTION_RECORD:
-        return "leat_function()";
-    case LEAT_FUNCTION_CHUNK:
-        return "leat_chunk_function()";
-    case LEAT_FUNCTION_PREDICATE:
-        return "leat_predicate()";
-    case LEAT_FUNCTION_REDUCE:
-        return "leat_reduce_function()";
-    case LEAT_FUNCTION_UPDATE:
-        return "leat_update_function()";
-    case LEAT_FUNCTION_SPLIT:
-        return "leat_split()";
-    case LEAT_FUNCTION_PAIR_WITH_I64:
-        return "leat_pair_with_i64()";
-    case LEAT_FUNCTION_CONTAINS:
-        return "leat_contains()";
-    case LEAT_FUNCTION_SUM:
-        return "leat_sum()";
-    case LEAT_FUNCTION_MIN:
-        return "leat_min()";
-    case LEAT_FUNCTION_MAX:
-        return "leat_max()";
-    case LEAT_FUNCTION_CONCAT:
-        return "leat_concat()";
-    }
-    return "a function of unknown kind";
-}
-
-/* ---- small steps ---- */
-
-static Arena *arena_of(const LeatContext *context) {
-    return context->plan->arena;
-}
-
-static LeatStream *stream_of(LeatContext *context, PlanNode *node, const Schema *schema) {
-    LeatStream *stream = arena_alloc(arena_of(context), sizeof *stream);
-    *stream = (LeatStream){.context = context, .node = node, .schema = schema};
-    return stream;
-}
-
-static const Schema *with_key_count(LeatContext *context, const Schema *schema, uint32_t key_count) {
-    return schema->key_count == key_count
-               ? schema
-               : schema_slice(arena_of(context), schema, 0, schema->column_count, key_count);
-}
-
-/* Is there a stream to go on from, and may the context still be built? */
-static bool can_extend(const LeatStream *stream, const char *call) {
-    return stream && context_can_build(stream->context, call);
-}
-
-/* NULL: refused. */
-static const Schema *parse_schema(LeatContext *context, const char *call, const char *text,
-                                  uint32_t key_count) {
-    Error err = {0};
-    Schema *schema = NULL;
-    if (!text)
-        return context_refuse(context, STATUS_INVALID, "%s: no schema was given", call);
-    if (schema_parse(arena_of(context), str_from(text), key_count, &schema, &err) != STATUS_OK)
-        return context_refuse(context, err.status, "%s: schema \"%s\": %s", call, text, err.message);
-    if (schema->column_count == 0)
-        return context_refuse(context, STATUS_INVALID, "%s: schema \"%s\": no column", call, text);
-    return schema;
-}
-
-static bool is_scalar(const Type *type) {
-    return type->kind != LEAT_ARRAY && type->kind != LEAT_STRUCT;
-}
-
-/* The schema of what a function of the user gives: NULL: refused. */
-static const Schema *parse_given_schema(LeatContext *context, const char *call, const char *text,
-                                        uint32_t key_count) {
-    const Schema *schema = parse_schema(context, call, text, key_count);
-    for (uint32_t i = 0; schema && i < schema->column_count; i++) {
-        if (!is_scalar(&schema->fields[i].type))
-            return context_refuse(context, STATUS_UNSUPPORTED,
-                                  "%s: schema \"%s\": functions cannot give ARRAY or STRUCT columns ('%s')",
-                                  call, text, schema->fields[i].name);
-    }
-    return schema;
-}
-
-/* Is `function` one of the kinds that the call takes, and whole? `wanted` lists them for the message. */
-static bool takes(LeatContext *context, const char *call, const LeatFunction *function, unsigned kinds,
-                  const char *wanted) {
-    const char *given = function_text(function->kind);
-    if (!(kinds >> function->kind & 1)) {
-        context_refuse(context, STATUS_INVALID, "%s: %s has no meaning here; it takes %s", call, given,
-                       wanted);
-        return false;
-    }
-    bool is_missing = (function->kind == LEAT_FUNCTION_RECORD && !function->call.record) ||
-                      (function->kind == LEAT_FUNCTION_CHUNK && !function->call.chunk) ||
-                      (function->kind == LEAT_FUNCTION_PREDICATE && !function->call.predicate) ||
-                      (function->kind == LEAT_FUNCTION_REDUCE && !function->call.reduce) ||
-                      (function->kind == LEAT_FUNCTION_UPDATE && !function->call.update);
-    bool wants_text = function->kind == LEAT_FUNCTION_SPLIT || function->kind == LEAT_FUNCTION_CONTAINS ||
-                      function->kind == LEAT_FUNCTION_CONCAT;
-    if (is_missing || (wants_text && !function->text)) {
-        context_refuse(context, STATUS_INVALID, "%s: %s was given NULL", call, given);
-        return false;
-    }
-    return true;
-}
-
-static PlanNode *add_node(LeatContext *context, PlanKind kind, const char *call, LeatStream *input,
-                          const LeatFunction *function) {
-    PlanNode *node = plan_add(context->plan, kind, call, &input->node, 1);
-    node->function = plan_function(context->plan, *function);
-    return node;
-}
-
-enum {
-    KIND_BIT_RECORD = 1 << LEAT_FUNCTION_RECORD,
-    KIND_BIT_CHUNK = 1 << LEAT_FUNCTION_CHUNK,
-    KIND_BITS_REDUCE = 1 << LEAT_FUNCTION_REDUCE | 1 << LEAT_FUNCTION_SUM | 1 << LEAT_FUNCTION_MIN |
-                       1 << LEAT_FUNCTION_MAX | 1 << LEAT_FUNCTION_CONCAT,
-};
 
 /* ---- sources and outputs ---- */
 
@@ -159,7 +21,7 @@ static void own_output(LeatContext *context, Output *output) {
 }
 
 const Schema *context_source_schema(LeatContext *context, const char *call, const char *text) {
-    return context_can_build(context, call) ? parse_given_schema(context, call, text, 0) : NULL;
+    return context_can_build(context, call) ? build_given_schema(context, call, text, 0) : NULL;
 }
 
 LeatStream *stream_from_source(LeatContext *context, const char *call, Source *source, const Schema *schema,
@@ -172,7 +34,7 @@ LeatStream *stream_from_source(LeatContext *context, const char *call, Source *s
     node->source = source;
     node->source_kind = source->class->kind;
     node->is_text = is_text;
-    return stream_of(context, node, schema);
+    return build_stream(context, node, schema);
 }
 
 void stream_to_output(LeatStream *stream, const char *call, Output *output, uint64_t row_limit) {
@@ -189,18 +51,18 @@ void stream_to_output(LeatStream *stream, const char *call, Output *output, uint
 /* ---- operations ---- */
 
 LeatStream *leat_key(LeatStream *stream, int column_count) {
-    if (!can_extend(stream, "leat_key"))
+    if (!build_can_extend(stream, "leat_key"))
         return NULL;
     if (column_count < 1 || (uint32_t)column_count > stream->schema->column_count)
         return context_refuse(stream->context, STATUS_INVALID,
                               "leat_key: %d key columns of a stream with %" PRIu32 ": %s", column_count,
-                              stream->schema->column_count, schema_text(stream->schema).text);
-    return stream_of(stream->context, stream->node,
-                     with_key_count(stream->context, stream->schema, (uint32_t)column_count));
+                              stream->schema->column_count, build_schema_text(stream->schema).text);
+    return build_stream(stream->context, stream->node,
+                        build_with_key_count(stream->context, stream->schema, (uint32_t)column_count));
 }
 
 LeatStream *leat_name(LeatStream *stream, const char *name) {
-    if (!can_extend(stream, "leat_name"))
+    if (!build_can_extend(stream, "leat_name"))
         return NULL;
     if (!name || !name[0])
         return context_refuse(stream->context, STATUS_INVALID, "leat_name: the name is empty");
@@ -216,55 +78,57 @@ static const Schema *split_schema(LeatStream *stream, const char *call, const Le
     if (stream->schema->column_count != 1 || stream->schema->fields[0].type.kind != LEAT_STRING)
         return context_refuse(context, STATUS_INVALID,
                               "%s: leat_split() splits a stream of one STRING column, this is %s", call,
-                              schema_text(stream->schema).text);
-    return parse_schema(context, call, "value STRING", 0);
+                              build_schema_text(stream->schema).text);
+    return build_schema(context, call, "value STRING", 0);
 }
 
 /* The element becomes the key of "n BIGINT". */
 static const Schema *pair_schema(LeatStream *stream, const char *call) {
-    const Schema *n = parse_schema(stream->context, call, "n BIGINT", 0);
-    return n ? schema_concat(arena_of(stream->context), stream->schema, n, stream->schema->column_count)
+    const Schema *n = build_schema(stream->context, call, "n BIGINT", 0);
+    return n ? schema_concat(build_arena(stream->context), stream->schema, n, stream->schema->column_count)
              : NULL;
 }
 
 LeatStream *leat_map(LeatStream *stream, LeatFunction function) {
     const char *call = "leat_map";
-    if (!can_extend(stream, call) ||
-        !takes(stream->context, call, &function,
-               KIND_BIT_RECORD | KIND_BIT_CHUNK | 1 << LEAT_FUNCTION_PAIR_WITH_I64,
-               "leat_function(), leat_chunk_function() or leat_pair_with_i64()"))
+    if (!build_can_extend(stream, call) ||
+        !build_takes(stream->context, call, &function,
+                     KIND_BIT_RECORD | KIND_BIT_CHUNK | 1 << LEAT_FUNCTION_PAIR_WITH_I64,
+                     "leat_function(), leat_chunk_function() or leat_pair_with_i64()"))
         return NULL;
     const Schema *schema = function.kind == LEAT_FUNCTION_PAIR_WITH_I64
                                ? pair_schema(stream, call)
-                               : parse_given_schema(stream->context, call, function.schema, 0);
+                               : build_given_schema(stream->context, call, function.schema, 0);
     if (!schema)
         return NULL;
-    PlanNode *node = add_node(stream->context, PLAN_MAP, call, stream, &function);
+    PlanNode *node = build_node(stream->context, PLAN_MAP, call, stream, &function);
     node->schema = schema;
-    return stream_of(stream->context, node, schema);
+    return build_stream(stream->context, node, schema);
 }
 
 LeatStream *leat_flat_map(LeatStream *stream, LeatFunction function) {
     const char *call = "leat_flat_map";
-    if (!can_extend(stream, call) ||
-        !takes(stream->context, call, &function, KIND_BIT_RECORD | KIND_BIT_CHUNK | 1 << LEAT_FUNCTION_SPLIT,
-               "leat_function(), leat_chunk_function() or leat_split()"))
+    if (!build_can_extend(stream, call) ||
+        !build_takes(stream->context, call, &function,
+                     KIND_BIT_RECORD | KIND_BIT_CHUNK | 1 << LEAT_FUNCTION_SPLIT,
+                     "leat_function(), leat_chunk_function() or leat_split()"))
         return NULL;
     const Schema *schema = function.kind == LEAT_FUNCTION_SPLIT
                                ? split_schema(stream, call, &function)
-                               : parse_given_schema(stream->context, call, function.schema, 0);
+                               : build_given_schema(stream->context, call, function.schema, 0);
     if (!schema)
         return NULL;
-    PlanNode *node = add_node(stream->context, PLAN_FLAT_MAP, call, stream, &function);
+    PlanNode *node = build_node(stream->context, PLAN_FLAT_MAP, call, stream, &function);
     node->schema = schema;
-    return stream_of(stream->context, node, schema);
+    return build_stream(stream->context, node, schema);
 }
 
 LeatStream *leat_filter(LeatStream *stream, LeatFunction predicate) {
     const char *call = "leat_filter";
-    if (!can_extend(stream, call) ||
-        !takes(stream->context, call, &predicate, 1 << LEAT_FUNCTION_PREDICATE | 1 << LEAT_FUNCTION_CONTAINS,
-               "leat_predicate() or leat_contains()"))
+    if (!build_can_extend(stream, call) ||
+        !build_takes(stream->context, call, &predicate,
+                     1 << LEAT_FUNCTION_PREDICATE | 1 << LEAT_FUNCTION_CONTAINS,
+                     "leat_predicate() or leat_contains()"))
         return NULL;
     bool has_string = false;
     for (uint32_t i = 0; i < stream->schema->column_count; i++)
@@ -272,44 +136,44 @@ LeatStream *leat_filter(LeatStream *stream, LeatFunction predicate) {
     if (predicate.kind == LEAT_FUNCTION_CONTAINS && !has_string)
         return context_refuse(stream->context, STATUS_INVALID,
                               "%s: leat_contains() looks at the first STRING column, there is none in %s",
-                              call, schema_text(stream->schema).text);
-    PlanNode *node = add_node(stream->context, PLAN_FILTER, call, stream, &predicate);
+                              call, build_schema_text(stream->schema).text);
+    PlanNode *node = build_node(stream->context, PLAN_FILTER, call, stream, &predicate);
     node->schema = stream->schema;
-    return stream_of(stream->context, node, stream->schema);
+    return build_stream(stream->context, node, stream->schema);
 }
 
 LeatStream *leat_union(LeatStream *a, LeatStream *b) {
     const char *call = "leat_union";
-    if (!b || !can_extend(a, call))
+    if (!b || !build_can_extend(a, call))
         return NULL;
     LeatContext *context = a->context;
-    if (b->context != context)
-        return context_refuse(context, STATUS_INVALID, "%s: the streams belong to different contexts", call);
+    if (!build_can_combine(a, &b, call))
+        return NULL;
     bool is_same = a->schema->column_count == b->schema->column_count;
     for (uint32_t i = 0; is_same && i < a->schema->column_count; i++)
         is_same = type_equal(&a->schema->fields[i].type, &b->schema->fields[i].type);
     if (!is_same)
         return context_refuse(context, STATUS_INVALID, "%s: the streams have different types: %s and %s",
-                              call, schema_text(a->schema).text, schema_text(b->schema).text);
+                              call, build_schema_text(a->schema).text, build_schema_text(b->schema).text);
     uint32_t a_keys = a->schema->key_count, b_keys = b->schema->key_count;
     if (a_keys != b_keys && a_keys && b_keys)
         return context_refuse(context, STATUS_INVALID,
                               "%s: the streams have different keys: %" PRIu32 " and %" PRIu32 " columns",
                               call, a_keys, b_keys);
     PlanNode *node = plan_add(context->plan, PLAN_UNION, call, (PlanNode *[]){a->node, b->node}, 2);
-    node->schema = with_key_count(context, a->schema, a_keys ? a_keys : b_keys);
-    return stream_of(context, node, node->schema);
+    node->schema = build_with_key_count(context, a->schema, a_keys ? a_keys : b_keys);
+    return build_stream(context, node, node->schema);
 }
 
 /* Do the value columns, those from key_count on, suit the reduce function? */
 static bool reduces(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count) {
     const Schema *schema = stream->schema;
-    if (!takes(stream->context, call, reduce, KIND_BITS_REDUCE,
-               "leat_sum(), leat_min(), leat_max(), leat_concat() or leat_reduce_function()"))
+    if (!build_takes(stream->context, call, reduce, KIND_BITS_REDUCE,
+                     "leat_sum(), leat_min(), leat_max(), leat_concat() or leat_reduce_function()"))
         return false;
     if (key_count == schema->column_count) {
         context_refuse(stream->context, STATUS_INVALID, "%s: there is no value behind the key in %s", call,
-                       schema_text(schema).text);
+                       build_schema_text(schema).text);
         return false;
     }
     for (uint32_t i = key_count; i < schema->column_count; i++) {
@@ -319,12 +183,13 @@ static bool reduces(LeatStream *stream, const char *call, const LeatFunction *re
             wanted = "BIGINT and DOUBLE";
         else if (reduce->kind == LEAT_FUNCTION_CONCAT && type->kind != LEAT_STRING)
             wanted = "STRING";
-        else if (!is_scalar(type))
+        else if (!build_is_scalar(type))
             wanted = "scalar";
         if (!wanted)
             continue;
         context_refuse(stream->context, STATUS_INVALID, "%s: %s takes %s values, '%s' is none in %s%s", call,
-                       function_text(reduce->kind), wanted, schema->fields[i].name, schema_text(schema).text,
+                       build_function_text(reduce->kind), wanted, schema->fields[i].name,
+                       build_schema_text(schema).text,
                        key_count == 0 && schema->key_count ? " (all columns are values here)" : "");
         return false;
     }
@@ -333,50 +198,45 @@ static bool reduces(LeatStream *stream, const char *call, const LeatFunction *re
 
 LeatStream *leat_reduce(LeatStream *stream, LeatFunction reduce) {
     const char *call = "leat_reduce";
-    if (!can_extend(stream, call) || !reduces(stream, call, &reduce, 0))
+    if (!build_can_extend(stream, call) || !reduces(stream, call, &reduce, 0))
         return NULL;
-    PlanNode *node = add_node(stream->context, PLAN_AGGREGATE, call, stream, &reduce);
-    node->schema = with_key_count(stream->context, stream->schema, 0);
-    return stream_of(stream->context, node, stream->schema); /* a pair stays a pair */
+    PlanNode *node = build_node(stream->context, PLAN_AGGREGATE, call, stream, &reduce);
+    node->schema = build_with_key_count(stream->context, stream->schema, 0);
+    return build_stream(stream->context, node, stream->schema); /* a pair stays a pair */
 }
 
 LeatStream *leat_count(LeatStream *stream) {
     const char *call = "leat_count";
-    if (!can_extend(stream, call))
+    if (!build_can_extend(stream, call))
         return NULL;
-    const Schema *schema = parse_schema(stream->context, call, "count BIGINT", 0);
-    PlanNode *node = add_node(stream->context, PLAN_COUNT, call, stream, &(LeatFunction){0});
+    const Schema *schema = build_schema(stream->context, call, "count BIGINT", 0);
+    PlanNode *node = build_node(stream->context, PLAN_COUNT, call, stream, &(LeatFunction){0});
     node->schema = schema;
-    return stream_of(stream->context, node, schema);
-}
-
-/* Where no key was named it is the first column. */
-static uint32_t key_count_of(const LeatStream *stream) {
-    return stream->schema->key_count ? stream->schema->key_count : 1;
+    return build_stream(stream->context, node, schema);
 }
 
 LeatStream *leat_reduce_by_key(LeatStream *stream, LeatFunction reduce) {
     const char *call = "leat_reduce_by_key";
-    if (!can_extend(stream, call) || !reduces(stream, call, &reduce, key_count_of(stream)))
+    if (!build_can_extend(stream, call) || !reduces(stream, call, &reduce, build_key_count(stream)))
         return NULL;
-    PlanNode *node = add_node(stream->context, PLAN_AGGREGATE, call, stream, &reduce);
-    node->schema = with_key_count(stream->context, stream->schema, key_count_of(stream));
-    return stream_of(stream->context, node, node->schema);
+    PlanNode *node = build_node(stream->context, PLAN_AGGREGATE, call, stream, &reduce);
+    node->schema = build_with_key_count(stream->context, stream->schema, build_key_count(stream));
+    return build_stream(stream->context, node, node->schema);
 }
 
 LeatStream *leat_update_state_by_key(LeatStream *stream, LeatFunction update) {
     const char *call = "leat_update_state_by_key";
-    if (!can_extend(stream, call) ||
-        !takes(stream->context, call, &update, 1 << LEAT_FUNCTION_UPDATE, "leat_update_function()"))
+    if (!build_can_extend(stream, call) ||
+        !build_takes(stream->context, call, &update, 1 << LEAT_FUNCTION_UPDATE, "leat_update_function()"))
         return NULL;
-    const Schema *state = parse_given_schema(stream->context, call, update.schema, 0);
+    const Schema *state = build_given_schema(stream->context, call, update.schema, 0);
     if (!state)
         return NULL;
-    uint32_t key_count = key_count_of(stream);
-    Arena *arena = arena_of(stream->context);
-    PlanNode *node = add_node(stream->context, PLAN_KEYED_PROCESS, call, stream, &update);
+    uint32_t key_count = build_key_count(stream);
+    Arena *arena = build_arena(stream->context);
+    PlanNode *node = build_node(stream->context, PLAN_KEYED_PROCESS, call, stream, &update);
     node->state_schema = state;
     node->schema =
         schema_concat(arena, schema_slice(arena, stream->schema, 0, key_count, key_count), state, key_count);
-    return stream_of(stream->context, node, node->schema);
+    return build_stream(stream->context, node, node->schema);
 }

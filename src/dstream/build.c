@@ -1,0 +1,135 @@
+/* build.c - see build.h. */
+#include "dstream/build.h"
+
+#include <stdio.h>
+
+/* ---- texts for messages ---- */
+
+SchemaText build_schema_text(const Schema *schema) {
+    Text text = {0};
+    schema_format(schema, &text);
+    SchemaText out;
+    snprintf(out.text, sizeof out.text, "(%s)", text.data ? text.data : "");
+    text_deinit(&text);
+    return out;
+}
+
+const char *build_function_text(LeatFunctionKind kind) {
+    switch (kind) {
+    case LEAT_FUNCTION_RECORD:
+        return "leat_function()";
+    case LEAT_FUNCTION_CHUNK:
+        return "leat_chunk_function()";
+    case LEAT_FUNCTION_PREDICATE:
+        return "leat_predicate()";
+    case LEAT_FUNCTION_REDUCE:
+        return "leat_reduce_function()";
+    case LEAT_FUNCTION_UPDATE:
+        return "leat_update_function()";
+    case LEAT_FUNCTION_SPLIT:
+        return "leat_split()";
+    case LEAT_FUNCTION_PAIR_WITH_I64:
+        return "leat_pair_with_i64()";
+    case LEAT_FUNCTION_CONTAINS:
+        return "leat_contains()";
+    case LEAT_FUNCTION_SUM:
+        return "leat_sum()";
+    case LEAT_FUNCTION_MIN:
+        return "leat_min()";
+    case LEAT_FUNCTION_MAX:
+        return "leat_max()";
+    case LEAT_FUNCTION_CONCAT:
+        return "leat_concat()";
+    }
+    return "a function of unknown kind";
+}
+
+/* ---- small steps ---- */
+
+Arena *build_arena(const LeatContext *context) {
+    return context->plan->arena;
+}
+
+bool build_can_combine(const LeatStream *a, LeatStream **b, const char *call) {
+    if ((*b)->context == a->context)
+        return true;
+    context_refuse(a->context, STATUS_INVALID, "%s: the streams belong to different contexts", call);
+    return false;
+}
+
+LeatStream *build_stream(LeatContext *context, PlanNode *node, const Schema *schema) {
+    LeatStream *stream = arena_alloc(build_arena(context), sizeof *stream);
+    *stream = (LeatStream){.context = context, .node = node, .schema = schema};
+    return stream;
+}
+
+const Schema *build_with_key_count(LeatContext *context, const Schema *schema, uint32_t key_count) {
+    return schema->key_count == key_count
+               ? schema
+               : schema_slice(build_arena(context), schema, 0, schema->column_count, key_count);
+}
+
+bool build_can_extend(const LeatStream *stream, const char *call) {
+    return stream && context_can_build(stream->context, call);
+}
+
+const Schema *build_schema(LeatContext *context, const char *call, const char *text, uint32_t key_count) {
+    Error err = {0};
+    Schema *schema = NULL;
+    if (!text)
+        return context_refuse(context, STATUS_INVALID, "%s: no schema was given", call);
+    if (schema_parse(build_arena(context), str_from(text), key_count, &schema, &err) != STATUS_OK)
+        return context_refuse(context, err.status, "%s: schema \"%s\": %s", call, text, err.message);
+    if (schema->column_count == 0)
+        return context_refuse(context, STATUS_INVALID, "%s: schema \"%s\": no column", call, text);
+    return schema;
+}
+
+bool build_is_scalar(const Type *type) {
+    return type->kind != LEAT_ARRAY && type->kind != LEAT_STRUCT;
+}
+
+const Schema *build_given_schema(LeatContext *context, const char *call, const char *text,
+                                 uint32_t key_count) {
+    const Schema *schema = build_schema(context, call, text, key_count);
+    for (uint32_t i = 0; schema && i < schema->column_count; i++) {
+        if (!build_is_scalar(&schema->fields[i].type))
+            return context_refuse(context, STATUS_UNSUPPORTED,
+                                  "%s: schema \"%s\": functions cannot give ARRAY or STRUCT columns ('%s')",
+                                  call, text, schema->fields[i].name);
+    }
+    return schema;
+}
+
+bool build_takes(LeatContext *context, const char *call, const LeatFunction *function, unsigned kinds,
+                 const char *wanted) {
+    const char *given = build_function_text(function->kind);
+    if (!(kinds >> function->kind & 1)) {
+        context_refuse(context, STATUS_INVALID, "%s: %s has no meaning here; it takes %s", call, given,
+                       wanted);
+        return false;
+    }
+    bool is_missing = (function->kind == LEAT_FUNCTION_RECORD && !function->call.record) ||
+                      (function->kind == LEAT_FUNCTION_CHUNK && !function->call.chunk) ||
+                      (function->kind == LEAT_FUNCTION_PREDICATE && !function->call.predicate) ||
+                      (function->kind == LEAT_FUNCTION_REDUCE && !function->call.reduce) ||
+                      (function->kind == LEAT_FUNCTION_UPDATE && !function->call.update);
+    bool wants_text = function->kind == LEAT_FUNCTION_SPLIT || function->kind == LEAT_FUNCTION_CONTAINS ||
+                      function->kind == LEAT_FUNCTION_CONCAT;
+    if (is_missing || (wants_text && !function->text)) {
+        context_refuse(context, STATUS_INVALID, "%s: %s was given NULL", call, given);
+        return false;
+    }
+    return true;
+}
+
+PlanNode *build_node(LeatContext *context, PlanKind kind, const char *call, LeatStream *input,
+                     const LeatFunction *function) {
+    PlanNode *node = plan_add(context->plan, kind, call, &input->node, 1);
+    node->function = plan_function(context->plan, *function);
+    return node;
+}
+
+uint32_t build_key_count(const LeatStream *stream) {
+    return stream->schema->key_count ? stream->schema->key_count : 1;
+}
