@@ -227,6 +227,8 @@ CHECKED static Status group_rows(const KeyedProcess *process, ProcessWorker *wor
                                  Error *err) {
     uint64_t row_count = exchange_row_count(process->exchange, partition);
     key_table_clear(worker->groups);
+    key_table_set_range(worker->groups, key_partition_begin(partition, process->partition_count),
+                        key_partition_begin(partition + 1, process->partition_count));
     worker->group_count = 0;
     if (row_count == 0)
         return STATUS_OK;
@@ -291,10 +293,22 @@ CHECKED static Status update(const KeyedProcess *process, ProcessWorker *worker,
     return state_store_put(store, at->key, at->hash, at->state, err);
 }
 
+/* Keys are visited in hash order, in which new ones must not be put into a table that grows meanwhile. */
+CHECKED static Status reserve_new_keys(const ProcessWorker *worker, StateStore *store, Error *err) {
+    uint64_t new_count = 0;
+    const KeySlot *slot;
+    Str state;
+    for (uint64_t cursor = key_table_first(worker->groups, 0);
+         (slot = key_table_next(worker->groups, &cursor, 0));)
+        new_count += !state_store_find(store, &slot->key, slot->hash, &state);
+    return state_store_reserve(store, new_count, err);
+}
+
 CHECKED static Status update_keys_of_batch(const KeyedProcess *process, ProcessWorker *worker,
                                            StateStore *store, Error *err) {
     const Group *groups = worker->group_array.data;
     const KeySlot *slot;
+    TRY(reserve_new_keys(worker, store, err));
     for (uint64_t cursor = key_table_first(worker->groups, 0);
          (slot = key_table_next(worker->groups, &cursor, 0));) {
         KeyState at = {.key = &slot->key, .hash = slot->hash};

@@ -1,10 +1,11 @@
 /* key_table.c - see key_table.h.
  *
- *     slots:  | home 0 | home 1 | ... | home 2^k - 1 | tail: no homes, room for the last runs | the empty last slot |
+ *     slots:  | home 0 | home 1 | ... | home n - 1 | tail: no homes, room for the last runs | the empty last slot |
  *
  *     a slot: | key, 16 bytes | hash, 8 bytes | value, 8 bytes |
  *
- * A home is the top k bits of a hash. A run is a stretch of occupied slots between two empty ones. What is in
+ * A home is where a hash stands in the range of the table, in n equal parts: one multiplication, whose high
+ * half it is; of the whole range and n = 2^k, the top k bits of the hash. A run is a stretch of occupied slots between two empty ones. What is in
  * a run can stand there in any order without breaking I1 except that nobody may stand before his home; sorted
  * by hash everybody is at or behind it, which is why key_table_order() needs to look at one run at a time.
  *
@@ -36,17 +37,21 @@ enum {
     PREFETCH_DISTANCE = 32,
     BLOCK_ROWS = 2048,
     SORT_BY_INSERTION_MAX = 24,
+    /* Below this a dense table is like another one: there is nothing to save. */
+    DENSE_HOMES_MIN = 1 << 12,
 };
 
 struct KeyTable {
     KeySlot *slots;
-    uint64_t home_count; /* a power of two */
+    uint64_t home_count; /* a power of two, unless it is dense and large */
     uint64_t slot_count; /* homes, tail, and the empty last slot */
     uint64_t used_end;   /* every occupied slot is before it */
     uint64_t key_count;
     uint64_t key_count_max; /* grows beyond it */
-    unsigned shift;         /* home = hash >> shift */
-    bool is_ordered;
+    /* home = high half of (hash - hash_begin) * home_factor */
+    uint64_t home_factor;
+    uint64_t hash_begin, hash_size; /* of the range; 2^64 is 0 */
+    bool is_ordered, is_dense;
     void *block; /* that the slots stand in */
     size_t block_bytes;
     Arena *bytes;               /* of long keys */
@@ -72,6 +77,18 @@ static inline KeyWords words_of(const void *key_or_view) {
 
 static inline bool size_is_long(uint32_t size) {
     return size > VIEW_INLINE_MAX && size != KEY_NULL_SIZE;
+}
+
+static inline uint64_t home_at(uint64_t hash, uint64_t hash_begin, uint64_t home_factor) {
+    return (uint64_t)((unsigned __int128)(hash - hash_begin) * home_factor >> 64);
+}
+
+static inline uint64_t home_of(const KeyTable *table, uint64_t hash) {
+    return home_at(hash, table->hash_begin, table->home_factor);
+}
+
+static inline bool is_in_range(const KeyTable *table, uint64_t hash) { /* I5 */
+    return hash - table->hash_begin <= table->hash_size - 1;
 }
 
 static inline uint64_t hash_stored(uint64_t hash) {
@@ -164,6 +181,27 @@ static size_t slots_block_bytes(uint64_t slot_count) {
     return slot_count * sizeof(KeySlot) + SLOT_ALIGN;
 }
 
+/* Rounded down: the highest hash of the range has the last home, or one before it. */
+static uint64_t home_factor(const KeyTable *table) {
+    if (table->hash_size == 0)
+        return table->home_count;
+    return (uint64_t)(((unsigned __int128)table->home_count << 64) / table->hash_size);
+}
+
+static bool is_dense_at(const KeyTable *table, uint64_t home_count) {
+    return table->is_dense && home_count >= DENSE_HOMES_MIN;
+}
+
+/* While it grows by inserts. */
+static uint64_t key_count_max(const KeyTable *table, uint64_t home_count) {
+    return is_dense_at(table, home_count) ? home_count / 16 * 13 : home_count / 2;
+}
+
+/* The next larger number of homes. */
+static uint64_t more_homes(const KeyTable *table, uint64_t home_count) {
+    return is_dense_at(table, home_count) ? home_count + home_count / 5 : home_count * 2;
+}
+
 /* Gives the table empty slots; the old ones are the caller's. Nothing has changed on failure. */
 static Status slots_create(KeyTable *table, uint64_t home_count, uint64_t tail, Error *err) {
     void *block;
@@ -178,8 +216,8 @@ static Status slots_create(KeyTable *table, uint64_t home_count, uint64_t tail, 
     table->slots = (KeySlot *)(((uintptr_t)block + SLOT_ALIGN - 1) & ~(uintptr_t)(SLOT_ALIGN - 1));
     table->home_count = home_count;
     table->slot_count = slot_count;
-    table->shift = 64 - (unsigned)__builtin_ctzll(home_count);
-    table->key_count_max = home_count / 2;
+    table->home_factor = home_factor(table);
+    table->key_count_max = key_count_max(table, home_count);
     table->used_end = 0;
     return STATUS_OK;
 }
@@ -196,7 +234,7 @@ static Status slots_rebuild(KeyTable *table, uint64_t home_count, uint64_t tail,
         for (uint64_t i = 0; i < old.used_end; i++) {
             if (old.slots[i].hash == KEY_SLOT_EMPTY)
                 continue;
-            uint64_t at = old.slots[i].hash >> table->shift;
+            uint64_t at = home_of(table, old.slots[i].hash);
             while (table->slots[at].hash != KEY_SLOT_EMPTY)
                 at++;
             table->slots[at] = old.slots[i];
@@ -212,14 +250,14 @@ static Status slots_rebuild(KeyTable *table, uint64_t home_count, uint64_t tail,
 static Status slots_reserve_more(KeyTable *table, uint64_t more, Error *err) {
     uint64_t home_count = table->home_count, tail = table->slot_count - home_count - 1;
     while (table->key_count + more >
-           (home_count == table->home_count ? table->key_count_max : home_count / 2))
-        home_count *= 2;
+           (home_count == table->home_count ? table->key_count_max : key_count_max(table, home_count)))
+        home_count = more_homes(table, home_count);
     /* A run that reaches behind the last home becomes longer by at most one slot a key. More homes never make
-     * it longer: of the keys from any home on, no more can be too many for twice the slots. */
+     * it longer: of the keys from any home on, no more can be too many for more slots. */
     uint64_t begin = table->used_end > table->home_count ? table->used_end - table->home_count : 0;
-    if (LIKELY(home_count == table->home_count && begin + more <= tail))
+    if (LIKELY(home_count == table->home_count && begin + more < tail))
         return STATUS_OK;
-    if (begin + more > tail)
+    if (begin + more >= tail)
         tail = begin + more + (begin + more) / 8 + TAIL_MIN;
     if (tail < tail_for(home_count))
         tail = tail_for(home_count);
@@ -273,12 +311,25 @@ static Status bytes_reserve_more(KeyTable *table, uint64_t more, Error *err) {
 
 /* ---- life ---- */
 
-/* The homes that hold so many keys at a load of at most 5/8. */
-static uint64_t homes_for(uint64_t key_count) {
+/* Without an insert beyond what was reserved. */
+static uint64_t key_count_reserved(const KeyTable *table, uint64_t home_count) {
+    return is_dense_at(table, home_count) ? home_count / 16 * 13 : home_count / 8 * 5;
+}
+
+/* The homes that hold so many keys. */
+static uint64_t homes_for(const KeyTable *table, uint64_t key_count) {
     uint64_t home_count = HOMES_MIN;
+    if (table->is_dense && key_count > DENSE_HOMES_MIN / 2 && key_count < UINT64_C(1) << 59)
+        return (key_count / 13 + 1) * 16 > DENSE_HOMES_MIN ? (key_count / 13 + 1) * 16 : DENSE_HOMES_MIN;
     while (home_count / 8 * 5 < key_count && home_count < UINT64_C(1) << 60)
         home_count *= 2;
     return home_count;
+}
+
+static void range_set(KeyTable *table, uint64_t hash_begin, uint64_t hash_end) {
+    table->hash_begin = hash_begin;
+    table->hash_size = hash_end - hash_begin;
+    ASSERT(table->hash_size == 0 || table->hash_size >= UINT64_C(1) << 56);
 }
 
 Status key_table_create(KeyTableOptions options, KeyTable **out, Error *err) {
@@ -287,14 +338,16 @@ Status key_table_create(KeyTableOptions options, KeyTable **out, Error *err) {
     table->budget = options.budget;
     table->who = options.who ? options.who : "a key table";
     table->is_ordered = true;
-    uint64_t home_count = homes_for(options.capacity);
+    table->is_dense = options.is_dense;
+    range_set(table, options.hash_begin, options.hash_end);
+    uint64_t home_count = homes_for(table, options.capacity);
     Status st = slots_create(table, home_count, tail_for(home_count), err);
     if (st != STATUS_OK) {
         free(table);
         return st;
     }
     if (options.capacity > table->key_count_max)
-        table->key_count_max = home_count / 8 * 5;
+        table->key_count_max = key_count_reserved(table, home_count);
     table->bytes = arena_create(table->budget, table->who);
     *out = table;
     return STATUS_OK;
@@ -309,7 +362,7 @@ void key_table_destroy(KeyTable *table) {
 }
 
 void key_table_clear(KeyTable *table) {
-    uint64_t home_count = homes_for(table->key_count), old_home_count = table->home_count;
+    uint64_t home_count = homes_for(table, table->key_count), old_home_count = table->home_count;
     KeyTable old = *table;
     bool is_smaller = home_count < old_home_count / 4 &&
                       slots_create(table, home_count, tail_for(home_count), NULL) == STATUS_OK;
@@ -325,17 +378,34 @@ void key_table_clear(KeyTable *table) {
     table->bytes_live = table->bytes_dead = 0;
 }
 
-Status key_table_reserve(KeyTable *table, uint64_t key_count, Error *err) {
-    if (key_count <= table->key_count_max)
-        return STATUS_OK;
-    uint64_t home_count = homes_for(key_count);
+static Status homes_reserve(KeyTable *table, uint64_t home_count, uint64_t key_count, Error *err) {
     if (home_count > table->home_count) {
         uint64_t tail = table->slot_count - table->home_count - 1;
         TRY(slots_rebuild(table, home_count, tail > tail_for(home_count) ? tail : tail_for(home_count), err));
     }
     if (key_count > table->key_count_max)
-        table->key_count_max = table->home_count / 8 * 5;
+        table->key_count_max = key_count_reserved(table, table->home_count);
     return STATUS_OK;
+}
+
+Status key_table_reserve(KeyTable *table, uint64_t key_count, Error *err) {
+    if (key_count <= table->key_count_max)
+        return STATUS_OK;
+    return homes_reserve(table, homes_for(table, key_count), key_count, err);
+}
+
+Status key_table_reserve_more(KeyTable *table, uint64_t more, Error *err) {
+    uint64_t key_count = table->key_count + more;
+    if (key_count <= table->key_count_max)
+        return STATUS_OK;
+    uint64_t least = more_homes(table, table->home_count), wanted = homes_for(table, key_count);
+    return homes_reserve(table, wanted > least ? wanted : least, key_count, err);
+}
+
+void key_table_set_range(KeyTable *table, uint64_t hash_begin, uint64_t hash_end) {
+    ASSERT(table->key_count == 0);
+    range_set(table, hash_begin, hash_end);
+    table->home_factor = home_factor(table);
 }
 
 uint64_t key_table_count(const KeyTable *table) {
@@ -358,7 +428,7 @@ uint64_t key_table_slot_count(const KeyTable *table) {
 
 /* The slot of the key, or the empty one where it belongs. `hash` as stored. */
 static inline KeySlot *slot_probe(const KeyTable *table, const Key *key, uint64_t hash) {
-    KeySlot *slot = &table->slots[hash >> table->shift];
+    KeySlot *slot = &table->slots[home_of(table, hash)];
     while (slot->hash != KEY_SLOT_EMPTY && !slot_holds(slot, key, hash))
         slot++;
     return slot;
@@ -388,13 +458,16 @@ static Status reserve_one(KeyTable *table, const Key *key, Error *err) {
 }
 
 KeySlot *key_table_find(const KeyTable *table, const Key *key, uint64_t hash) {
-    KeySlot *slot = slot_probe(table, key, hash_stored(hash));
+    hash = hash_stored(hash);
+    ASSERT(is_in_range(table, hash));
+    KeySlot *slot = slot_probe(table, key, hash);
     return slot->hash == KEY_SLOT_EMPTY ? NULL : slot;
 }
 
 Status key_table_upsert(KeyTable *table, const Key *key, uint64_t hash, KeySlot **out, bool *is_new,
                         Error *err) {
     hash = hash_stored(hash);
+    ASSERT(is_in_range(table, hash));
     KeySlot *slot = slot_probe(table, key, hash);
     bool inserts = slot->hash == KEY_SLOT_EMPTY;
     if (inserts) {
@@ -419,7 +492,7 @@ void key_table_remove(KeyTable *table, KeySlot *slot) {
     /* Whoever may stand in the hole without being before his home moves there, and leaves the next hole. */
     KeySlot *hole = slot;
     for (KeySlot *at = slot + 1; at->hash != KEY_SLOT_EMPTY; at++) {
-        if (at->hash >> table->shift <= (uint64_t)(hole - table->slots)) {
+        if (home_of(table, at->hash) <= (uint64_t)(hole - table->slots)) {
             *hole = *at;
             hole = at;
         }
@@ -471,11 +544,11 @@ static inline __attribute__((always_inline)) uint32_t match_homes(const KeyTable
                                                                   bool prefetches, uint32_t *missed,
                                                                   uint32_t missed_count) {
     KeySlot *const slots = table->slots;
-    const unsigned shift = table->shift;
+    const uint64_t begin_hash = table->hash_begin, factor = table->home_factor;
     for (uint32_t i = begin; i < end; i++) {
         if (prefetches)
-            __builtin_prefetch(&slots[hashes[i + PREFETCH_DISTANCE] >> shift], 1);
-        uint64_t home = hashes[i] >> shift;
+            __builtin_prefetch(&slots[home_at(hashes[i + PREFETCH_DISTANCE], begin_hash, factor)], 1);
+        uint64_t home = home_at(hashes[i], begin_hash, factor);
         KeySlot *slot = &slots[home];
         KeyWords key = words_of(&views[i]), there = words_of(&slot->key);
         bool found = ((key.low ^ there.low) | (key.high ^ there.high)) == 0;
@@ -501,9 +574,9 @@ static inline __attribute__((always_inline)) uint32_t match_long(const KeyTable 
     uint32_t candidates[BLOCK_ROWS], candidate_count = 0, kept = 0;
     for (uint32_t m = 0; m < missed_count; m++) {
         if (prefetches && m + PREFETCH_DISTANCE < missed_count)
-            __builtin_prefetch(&table->slots[hashes[missed[m + PREFETCH_DISTANCE]] >> table->shift], 1);
+            __builtin_prefetch(&table->slots[home_of(table, hashes[missed[m + PREFETCH_DISTANCE]])], 1);
         uint32_t row = missed[m];
-        const KeySlot *slot = &table->slots[hashes[row] >> table->shift];
+        const KeySlot *slot = &table->slots[home_of(table, hashes[row])];
         bool agrees = (views[row].size > VIEW_INLINE_MAX) & (slot->hash == hashes[row]) &
                       (words_of(&views[row]).low == words_of(&slot->key).low);
         /* Only a slot with a long key agrees; another one's words are fetched for nothing, which harms
@@ -516,7 +589,7 @@ static inline __attribute__((always_inline)) uint32_t match_long(const KeyTable 
     }
     for (uint32_t c = 0; c < candidate_count; c++) {
         uint32_t row = candidates[c];
-        KeySlot *slot = &table->slots[hashes[row] >> table->shift];
+        KeySlot *slot = &table->slots[home_of(table, hashes[row])];
         const char *bytes = bases[views[row].buffer] + views[row].offset;
         if (LIKELY(long_bytes_equal(slot->key.data, bytes, views[row].size)))
             row_done(table, task, row, slot);
@@ -663,8 +736,9 @@ Status key_table_append(KeyTable *table, const Key *key, uint64_t hash, uint64_t
             (last->hash == hash && key_compare(&last->key, key) >= 0))
             return error_set(err, STATUS_INVALID, "%s: keys to append are not in order", table->who);
     }
+    ASSERT(is_in_range(table, hash));
     TRY(reserve_one(table, key, err));
-    uint64_t home = hash >> table->shift;
+    uint64_t home = home_of(table, hash);
     slot_insert(table, &table->slots[home > table->used_end ? home : table->used_end], key, hash);
     table->slots[table->used_end - 1].value = value;
     table->is_ordered = true;
@@ -674,7 +748,11 @@ Status key_table_append(KeyTable *table, const Key *key, uint64_t hash, uint64_t
 uint64_t key_table_first(const KeyTable *table, uint64_t hash_begin) {
     ASSERT(table->is_ordered);
     /* Smaller hashes can only stand here in a run that covers this home from before. */
-    uint64_t i = hash_begin >> table->shift;
+    if (hash_begin <= table->hash_begin)
+        return 0;
+    if (!is_in_range(table, hash_begin))
+        return table->used_end;
+    uint64_t i = home_of(table, hash_begin);
     while (table->slots[i].hash != KEY_SLOT_EMPTY && table->slots[i].hash < hash_begin)
         i++;
     return i;
@@ -696,7 +774,8 @@ KeySlot *key_table_next(const KeyTable *table, uint64_t *cursor, uint64_t hash_e
 void key_table_verify(const KeyTable *table) {
     uint64_t key_count = 0, run_begin = 0;
     const KeySlot *previous = NULL;
-    ASSERT((table->home_count & (table->home_count - 1)) == 0 && table->slot_count > table->home_count);
+    ASSERT(table->is_dense || (table->home_count & (table->home_count - 1)) == 0);
+    ASSERT(table->slot_count > table->home_count);
     ASSERT(table->used_end < table->slot_count);
     for (uint64_t i = 0; i < table->slot_count; i++) {
         const KeySlot *slot = &table->slots[i];
@@ -706,7 +785,8 @@ void key_table_verify(const KeyTable *table) {
             run_begin = i + 1;
             continue;
         }
-        uint64_t home = slot->hash >> table->shift;
+        uint64_t home = home_of(table, slot->hash);
+        ASSERT(is_in_range(table, slot->hash)); /* I5 */
         ASSERT(run_begin <= home && home <= i); /* I1 */
         ASSERT(i < table->used_end);            /* I4, with used_end < slot_count */
         if (table->is_ordered)

@@ -1,10 +1,10 @@
 /* key_table.h - the hash table under all keyed work: partial aggregates, groups of a batch, state.
  *
  * A map from key bytes (canonical, codec.h) with their hash to one 64-bit value: a number, or a pointer that
- * the owner of the table understands. Open addressing with linear probing; a key's home slot is given by the
- * top bits of its hash; 32-byte slots; keys of up to 12 bytes stand in the slot, longer ones in the table's
- * arena. Measured constants: load at most 1/2 while it grows by inserts, huge pages from 2 MiB, a prefetch
- * distance of 32 in the batched calls.
+ * the owner of the table understands. Open addressing with linear probing; a key's home slot is given by
+ * where its hash stands in the table's range of hashes; 32-byte slots; keys of up to 12 bytes stand in the
+ * slot, longer ones in the table's arena. Measured constants: load at most 1/2 while it grows by inserts
+ * (13/16 when it is dense), huge pages from 2 MiB, a prefetch distance of 32 in the batched calls.
  *
  *   I1  A key stands at or behind its home slot, and no slot between the two is empty.
  *   I2  After key_table_order() slots ascend by (hash, size, key bytes): iteration order is the same for the
@@ -13,6 +13,9 @@
  *       so many keys share the highest hashes that the slots behind the last home run out: then slots move,
  *       but keep their index.
  *   I4  The last slot is empty: a probe needs no wrap-around.
+ *
+ *   I5  Every hash is in the table's range: homes are spread over it, so that a table of one partition has
+ *       its keys everywhere, not crowded into the homes of that partition.
  *
  * A bad hash (every key the same) costs time, never a wrong answer.
  *
@@ -57,6 +60,11 @@ typedef struct KeyTable KeyTable;
 
 typedef struct KeyTableOptions {
     uint64_t capacity; /* keys expected, as by key_table_reserve(); 0: small */
+    /* I5: [hash_begin, hash_end), at least one of 256 parts of all hashes; hash_end 0: to the top. */
+    uint64_t hash_begin, hash_end;
+    /* For what stays and is large: 39 to 48 bytes a key instead of 64 to 128, and a quarter more time for a
+     * key that is looked for. Grows by steps of a fifth. */
+    bool is_dense;
     Budget *budget;    /* borrowed; may be NULL */
     const char *who;   /* static text for refusals */
 } KeyTableOptions;
@@ -66,9 +74,14 @@ CHECKED Status key_table_create(KeyTableOptions options, KeyTable **out, Error *
 void key_table_destroy(KeyTable *table); /* NULL is allowed */
 /* No keys; memory kept up to what the last contents needed. */
 void key_table_clear(KeyTable *table);
+/* Gives a table without keys another range (I5). */
+void key_table_set_range(KeyTable *table, uint64_t hash_begin, uint64_t hash_end);
 /* Room for `key_count` keys in all, those that are there among them, at a load of up to 5/8 (10 million in 16
- * Mi slots). Never shrinks.  NO_MEMORY: nothing has changed. */
+ * Mi slots), 13/16 when it is dense. Never shrinks.  NO_MEMORY: nothing has changed. */
 CHECKED Status key_table_reserve(KeyTable *table, uint64_t key_count, Error *err);
+/* Room for `more` keys beside those that are there. Grows by a whole step at least, so that asking for a few
+ * more again and again costs what inserting them does. */
+CHECKED Status key_table_reserve_more(KeyTable *table, uint64_t more, Error *err);
 
 uint64_t key_table_count(const KeyTable *table);
 uint64_t key_table_size_bytes(const KeyTable *table); /* slots and key bytes */

@@ -177,6 +177,60 @@ TEST(tables_do_what_a_model_does) {
     }
 }
 
+/* A table of one partition of eight, of sizes at which it is dense: every key is found, on the way up and on
+ * the way down, and it takes what it promises. */
+TEST(dense_tables_of_a_range) {
+    enum { KEYS = 40000 };
+    uint64_t *numbers = xmalloc(KEYS * sizeof *numbers);
+    for (uint32_t partition = 0; partition < 8; partition++) {
+        KeyTableOptions options = {.hash_begin = key_partition_begin(partition, 8),
+                                   .hash_end = key_partition_begin(partition + 1, 8),
+                                   .is_dense = true};
+        Error err = {0};
+        KeyTable *table;
+        REQUIRE(CHECK_OK(key_table_create(options, &table, &err), err));
+        uint32_t count = 0;
+        for (uint64_t number = partition; count < KEYS; number++) {
+            Key key = key_from_str((Str){(const char *)&number, sizeof number});
+            KeySlot *slot;
+            if (key_partition_of(key_hash(&key), 8) != partition)
+                continue;
+            if (count % 5000 == 4999)
+                REQUIRE(CHECK_OK(key_table_reserve_more(table, 1 + count % 3 * 400, &err), err));
+            REQUIRE(CHECK_OK(key_table_upsert(table, &key, key_hash(&key), &slot, NULL, &err), err));
+            slot->value = number;
+            numbers[count++] = number;
+            if (count % 4001 == 0)
+                key_table_verify(table);
+            if (count > 20000)
+                CHECK(key_table_size_bytes(table) < 49 * (uint64_t)count + (2300 + 128) * sizeof(KeySlot));
+        }
+        key_table_order(table);
+        key_table_verify(table);
+        size_t wrong = 0;
+        for (uint32_t i = 0; i < KEYS; i++) {
+            Key key = key_from_str((Str){(const char *)&numbers[i], sizeof numbers[i]});
+            KeySlot *slot = key_table_find(table, &key, key_hash(&key));
+            wrong += !slot || slot->value != numbers[i];
+            if (i % 2 && slot)
+                key_table_remove(table, slot);
+        }
+        CHECK_EQ(wrong, 0);
+        key_table_verify(table);
+        uint64_t seen = 0;
+        uint64_t middle = options.hash_begin + (UINT64_C(1) << 60); /* in two ranges that meet */
+        for (uint64_t at = key_table_first(table, 0); key_table_next(table, &at, middle);)
+            seen++;
+        for (uint64_t at = key_table_first(table, middle); key_table_next(table, &at, options.hash_end);)
+            seen++;
+        CHECK_EQ(seen, KEYS / 2);
+        uint64_t at = key_table_first(table, options.hash_end ? options.hash_end : UINT64_MAX);
+        CHECK(!key_table_next(table, &at, 0));
+        key_table_destroy(table);
+    }
+    free(numbers);
+}
+
 enum { BATCH_MAX = 5000 };
 
 typedef struct Batch {

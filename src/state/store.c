@@ -43,7 +43,7 @@
 enum {
     VALUE_SIZE_MAX = 1 << 30,
     UNDO_MIN = 16,
-    UNDO_KEPT_MAX = 1 << 16, /* entries; a longer list is given back after its batch */
+    UNDO_KEPT_MAX = 1 << 13, /* entries; a longer list is given back after its batch */
     SLAB_SIZE_MIN = 16 << 10,
     SLAB_SIZE_MAX = 256 << 10,
     DIRECT_FROM = 4097, /* larger blocks are allocated one by one */
@@ -243,8 +243,12 @@ Status state_store_create(StateStoreOptions options, StateStore **out, Error *er
     StateStore *store = xcalloc(1, sizeof *store);
     store->options = options;
     store->options.who = options.who ? options.who : "a state store";
-    Status st = key_table_create((KeyTableOptions){.budget = options.budget, .who = store->options.who},
-                                 &store->table, err);
+    KeyTableOptions table = {.hash_begin = options.hash_begin,
+                             .hash_end = options.hash_end,
+                             .is_dense = true,
+                             .budget = options.budget,
+                             .who = store->options.who};
+    Status st = key_table_create(table, &store->table, err);
     if (st != STATUS_OK) {
         free(store);
         return st;
@@ -352,6 +356,10 @@ static bool owns_hash(const StateStore *store, uint64_t hash) {
 void state_store_begin(StateStore *store) {
     ASSERT(!store->is_in_batch);
     store->is_in_batch = true;
+}
+
+Status state_store_reserve(StateStore *store, uint64_t more, Error *err) {
+    return key_table_reserve_more(store->table, more, err);
 }
 
 bool state_store_find(const StateStore *store, const Key *key, uint64_t hash, Str *value) {

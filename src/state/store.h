@@ -46,6 +46,9 @@ void state_store_destroy(StateStore *store); /* NULL is allowed */
 
 /* ---- a batch ---- */
 void state_store_begin(StateStore *store);
+/* Room for so many keys more. Needed before many new keys are put in hash order: see key_table.h for the trap.
+ * NO_MEMORY. */
+CHECKED Status state_store_reserve(StateStore *store, uint64_t more, Error *err);
 /* False: no such key. *value is borrowed until the next put, remove, keep or rollback. */
 bool state_store_find(const StateStore *store, const Key *key, uint64_t hash, Str *value);
 /* Creates or replaces. Storing the bytes that are there already is no change (nothing in the delta). INVALID:
