@@ -181,6 +181,14 @@ void budget_free(Budget *budget, void *block, size_t size_bytes) {
     budget_release(budget, size_bytes);
 }
 
+void memory_populate(void *block, size_t size_bytes) {
+    uintptr_t begin = ((uintptr_t)block + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uintptr_t end = ((uintptr_t)block + size_bytes) / PAGE_BYTES * PAGE_BYTES;
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin,
+                      MADV_POPULATE_WRITE); /* a kernel before 5.14 knows it not */
+}
+
 /* ---- arenas ---- */
 
 typedef struct ArenaBlock {

@@ -41,6 +41,9 @@ CHECKED Status budget_alloc(Budget *budget, size_t size_bytes, const char *who, 
 CHECKED Status budget_alloc_zeroed(Budget *budget, size_t size_bytes, const char *who, void **out,
                                    Error *err);
 void budget_free(Budget *budget, void *block, size_t size_bytes); /* NULL is allowed */
+/* For a large block that will be written to its end: gets its pages from the system at once, where it can,
+ * instead of one by one at the first write to each. The bytes stay what they are. */
+void memory_populate(void *block, size_t size_bytes);
 
 enum { MEMORY_SLACK_BEFORE = 16, MEMORY_SLACK_AFTER = 32 };
 

@@ -252,4 +252,17 @@ TEST(no_bytes_are_something) {
     free(copy);
 }
 
+TEST(populating_changes_no_byte) {
+    enum { SIZE = 1 << 20 };
+    void *block;
+    CHECK_OK(budget_alloc(NULL, SIZE, "test", &block, NULL), (Error){0});
+    memset(block, 'x', SIZE);
+    memory_populate(block, SIZE);
+    memory_populate((char *)block + 1, 4096); /* less than a page */
+    memory_populate(block, 0);
+    for (size_t i = 0; i < SIZE; i++)
+        REQUIRE(CHECK_EQ(((char *)block)[i], 'x'));
+    budget_free(NULL, block, SIZE);
+}
+
 TEST_MAIN()

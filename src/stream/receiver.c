@@ -167,7 +167,8 @@ CHECKED static Status entry_decode(Str *plan, Entry *entry, Str *inlined, Error 
 
 /* ---- buffers ---- */
 
-/* A block, or NULL when the budget has none. */
+/* A block, or NULL when the budget has none. Who needs more than the two of V5 will fill it: measured, a tenth
+ * of all time went into faults for single pages of it. */
 static Buffer *block_take(Receiver *receiver) {
     if (receiver->pool_count > 0)
         return receiver->pool[--receiver->pool_count];
@@ -175,6 +176,7 @@ static Buffer *block_take(Receiver *receiver) {
     if (buffer_create(BLOCK_SIZE, receiver->budget, receiver->options.description, &buffer, NULL) !=
         STATUS_OK)
         return NULL;
+    memory_populate(buffer->data, buffer->capacity);
     return buffer;
 }
 
