@@ -1,10 +1,10 @@
 /* env.h - everything the operating system gives, behind one table (D12).
  *
  * No code outside src/env/ asks the operating system for time, files, sockets, randomness or threads. There
- * are two environments: the real one (env_real) and the faulty one (env_faulty.h), which wraps another,
- * counts every call and fails, shortens, delays or ends the process at chosen ones. The table is shaped so
- * that a simulated environment with a virtual clock, a disk in memory and threads that pass a baton can stand
- * in for both: every wait goes through env_cond_wait or env_poll_wait, and every handle is opaque.
+ * are three environments: the real one (env_real); the faulty one (env_faulty.h), which wraps another, counts
+ * every call and fails, shortens, delays or ends the process at chosen ones; and the simulated one (env_sim.h)
+ * with a virtual clock, a disk in memory and threads that pass a baton. So every wait goes through
+ * env_cond_wait or env_poll_wait, and every handle is opaque.
  *
  *   - Calls are thin: one call here is one call of the operating system. What was interrupted is made again,
  *     and env_file_read and _write loop over short counts: each turn of such a loop is one counted call.
