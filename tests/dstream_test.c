@@ -439,6 +439,31 @@ static LeatStream *update_twice(LeatStream *const *in) {
     return leat_update_state_by_key(update_sum(in), leat_update_function("sum BIGINT", running_sum, NULL));
 }
 
+/* Order: pairs (letter, rest) of words such as "b2". */
+static LeatStream *sort_by_letter(LeatStream *const *in) {
+    return leat_sort_by(by_letter(in[0]), "letter desc, `rest`");
+}
+
+static LeatStream *sort_by_key_only(LeatStream *const *in) {
+    return leat_sort_by_key(leat_key(by_letter(in[0]), 1), true);
+}
+
+static LeatStream *top_three(LeatStream *const *in) {
+    return leat_top(count_words(in), 3, "n DESC, word");
+}
+
+static LeatStream *top_elements(LeatStream *const *in) {
+    return leat_top(in[0], 2, NULL);
+}
+
+static LeatStream *distinct(LeatStream *const *in) {
+    return leat_distinct(in[0]);
+}
+
+static LeatStream *sorted_distinct_pairs(LeatStream *const *in) {
+    return leat_sort_by_key(leat_distinct(leat_union(count_words(in), pairs_of(in[0]))), false);
+}
+
 /* ---- the cases of Spark's own tests ---- */
 
 #define TO_TWELVE                                                                               \
@@ -592,6 +617,40 @@ static const Case cases[] = {
      .build = max_by_letter,
      .is_set = true,
      .expected = {"('a', '3')\n('b', '1')\n", "('b', 'x')\n"}},
+    {.name = "sortBy",
+     .feeds = {{"word STRING", {BATCH("a3", "b1", "c", "a10", "b", "a2"), EMPTY, BATCH("x")}}},
+     .batch_count = 3,
+     .build = sort_by_letter,
+     .expected = {"('c', '')\n('b', '')\n('b', '1')\n('a', '10')\n('a', '2')\n('a', '3')\n", "",
+                  "('x', '')\n"}},
+    {.name = "sortByKey is stable",
+     .feeds = {{"word STRING", {BATCH("b9", "a3", "b1", "a10", "b5", "a2"), NONE, BATCH("b2", "b1")}}},
+     .batch_count = 3,
+     .build = sort_by_key_only,
+     .expected = {"('a', '3')\n('a', '10')\n('a', '2')\n('b', '9')\n('b', '1')\n('b', '5')\n", NULL,
+                  "('b', '2')\n('b', '1')\n"}},
+    {.name = "top of counts",
+     .feeds = {{"word STRING", {BATCH("d", "a", "b", "c", "a", "b", "a", "c", "e"), BATCH("a"), EMPTY}}},
+     .batch_count = 3,
+     .build = top_three,
+     .expected = {"('a', 3)\n('b', 2)\n('c', 2)\n", "('a', 1)\n", ""}},
+    {.name = "top of elements",
+     .feeds = {TO_TWELVE},
+     .batch_count = 3,
+     .build = top_elements,
+     .expected = {"4\n3\n", "8\n7\n", "12\n11\n"}},
+    {.name = "distinct",
+     .feeds = {{"word STRING", {BATCH("a", "b", "a", "c", "a", "b", "c"), EMPTY, BATCH("a")}}},
+     .batch_count = 3,
+     .build = distinct,
+     .is_set = true,
+     .expected = {"a\nb\nc\n", "", "a\n"}},
+    {.name = "distinct pairs, sorted",
+     .feeds = {WORDS},
+     .batch_count = 3,
+     .build = sorted_distinct_pairs,
+     .is_set = true,
+     .expected = {"('a', 1)\n('a', 2)\n('b', 1)\n", "('', 1)\n('', 2)\n", ""}},
     {.name = "updateStateByKey",
      .feeds = {UPDATES},
      .batch_count = 6,
@@ -911,6 +970,24 @@ static void no_foreach(LeatContext *ctx) {
 static void negative_print(LeatContext *ctx) {
     leat_print_n(numbers(ctx), -1);
 }
+static void order_of_nothing(LeatContext *ctx) {
+    leat_sort_by(numbers(ctx), "m");
+}
+static void order_of_two_names(LeatContext *ctx) {
+    leat_sort_by(leat_map(words_of(ctx), leat_function("n BIGINT, n BIGINT", plus, NULL)), "n");
+}
+static void order_like_sql(LeatContext *ctx) {
+    leat_sort_by(numbers(ctx), "n down");
+}
+static void order_with_a_hole(LeatContext *ctx) {
+    leat_top(numbers(ctx), 1, "n,");
+}
+static void no_order(LeatContext *ctx) {
+    leat_sort_by(numbers(ctx), NULL);
+}
+static void top_none(LeatContext *ctx) {
+    leat_top(numbers(ctx), 0, NULL);
+}
 static void unknown_option(LeatContext *ctx) {
     leat_set(ctx, "memroy", "1GiB");
 }
@@ -982,6 +1059,13 @@ TEST(mistakes_are_named_with_the_call) {
         {no_batch_function, "leat_function_stream: the function is NULL"},
         {no_foreach, "leat_foreach_rdd: the function is NULL"},
         {negative_print, "leat_print_n: -1 rows; 0 or more can be shown"},
+        {order_of_nothing, "leat_sort_by: order \"m\": there is no column 'm' in (n BIGINT)"},
+        {order_of_two_names,
+         "leat_sort_by: order \"n\": there is more than one column 'n' in (n BIGINT, n BIGINT)"},
+        {order_like_sql, "leat_sort_by: order \"n down\": columns are wanted, each with or without ASC"},
+        {order_with_a_hole, "leat_top: order \"n,\": columns are wanted"},
+        {no_order, "leat_sort_by: the order is NULL"},
+        {top_none, "leat_top: 0 rows; at least 1 is needed"},
         {unknown_option, "leat_set: there is no option 'memroy'; did you mean 'memory'?"},
         {strange_option, "leat_set: there is no option 'colour'"},
         {bad_size, "leat_set: option 'memory': 'much' is not a size such as 512MiB"},

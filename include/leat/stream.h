@@ -86,6 +86,20 @@ LEAT_API LeatStream *leat_count(LeatStream *stream);
 /* The rows of each key of a batch into one row of the same schema. */
 LEAT_API LeatStream *leat_reduce_by_key(LeatStream *stream, LeatFunction reduce);
 
+/* distinct: each row of a batch once, equal in all columns (the two zeros, and any two NaN, are equal). */
+LEAT_API LeatStream *leat_distinct(LeatStream *stream);
+/* sortBy: the rows of a batch in the order of some columns, "n DESC, word": names, behind each ASC (which is
+ * the default) or DESC, in any case; a name that is not made of letters, digits and '_' stands between
+ * backquotes. Rows that are equal there stay in the order of the input. Nulls come first, NaN is the greatest
+ * number, -0.0 comes before 0.0, strings are ordered by their bytes (Java's order is another one where
+ * characters beyond U+FFFF occur); DESC reverses it all. ARRAY and STRUCT have no order. */
+LEAT_API LeatStream *leat_sort_by(LeatStream *stream, const char *order);
+/* sortByKey: the same by the key columns, or the first one where none were named. */
+LEAT_API LeatStream *leat_sort_by_key(LeatStream *stream, bool ascending);
+/* top, takeOrdered: the first `row_count` rows, at least 1, that leat_sort_by would give, without sorting the
+ * others. NULL for the order is every column DESC, as Spark's top has it. */
+LEAT_API LeatStream *leat_top(LeatStream *stream, int row_count, const char *order);
+
 /* The running state of every key, by leat_update_function: in every batch the function is called for each key
  * that has state or values, and every key that has state afterwards gives a row: the key columns and those of
  * the state. Needs a checkpoint directory. */

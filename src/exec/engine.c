@@ -103,7 +103,7 @@ static EngineNode *input_of(Engine *engine, const EngineNode *node, uint32_t i) 
 /* ---- compiling: levels and routes ---- */
 
 static bool is_breaker(PlanKind kind) {
-    return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_KEYED_PROCESS;
+    return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_SORT || kind == PLAN_KEYED_PROCESS;
 }
 
 static void give_levels(Engine *engine) {
@@ -209,6 +209,8 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         return scan_create(&options, &node->producer, err);
     case PLAN_COUNT:
         return count_create(&options, &node->producer, err);
+    case PLAN_SORT:
+        return sort_create(&options, &node->producer, err);
     case PLAN_AGGREGATE:
         return aggregate_create(&options, &node->producer, err);
     case PLAN_KEYED_PROCESS:

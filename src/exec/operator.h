@@ -135,6 +135,7 @@ typedef struct ProducerOptions {
 /* Each gives a producer that the caller owns: class->destroy.  NO_MEMORY. */
 CHECKED Status scan_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status count_create(const ProducerOptions *options, Producer **out, Error *err);
+CHECKED Status sort_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status aggregate_create(const ProducerOptions *options, Producer **out, Error *err);
 /* Its state is a keyed_state. */
 CHECKED Status keyed_process_create(const ProducerOptions *options, Producer **out, Error *err);

@@ -168,6 +168,22 @@ CHECKED static Status check_keyed_process(const PlanNode *node, Error *err) {
     return fits ? STATUS_OK : refuse_schema(node, out, state, err);
 }
 
+CHECKED static Status check_sort(const PlanNode *node, Error *err) {
+    const Schema *in = node->inputs[0]->schema;
+    if (!have_equal_types(node->schema, in))
+        return refuse_schema(node, node->schema, in, err);
+    if (node->order_count == 0)
+        return error_set(err, STATUS_INVALID, "%s: there is no column to order by", node->call);
+    for (uint32_t i = 0; i < node->order_count; i++) {
+        if (node->order[i].column >= in->column_count)
+            return error_set(err, STATUS_INVALID, "%s: there is no column %u to order by", node->call,
+                             node->order[i].column);
+        if (is_nested(in->fields[node->order[i].column].type.kind))
+            return refuse_column(node, "there is no order of", &in->fields[node->order[i].column], err);
+    }
+    return STATUS_OK;
+}
+
 Status plan_check_node(const PlanNode *node, Error *err) {
     switch (node->kind) {
     case PLAN_SOURCE:
@@ -183,6 +199,8 @@ Status plan_check_node(const PlanNode *node, Error *err) {
         return check_union(node, err);
     case PLAN_AGGREGATE:
         return check_aggregate(node, err);
+    case PLAN_SORT:
+        return check_sort(node, err);
     case PLAN_KEYED_PROCESS:
         return check_keyed_process(node, err);
     }

@@ -2,6 +2,7 @@
 #include "plan/plan.h"
 #include "base/map.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 Plan *plan_create(void) {
@@ -201,7 +202,15 @@ static const char *function_text(const LeatFunction *function) {
 
 static bool has_function(const PlanNode *node) {
     return node->kind != PLAN_SOURCE && node->kind != PLAN_UNION && node->kind != PLAN_COUNT &&
-           node->kind != PLAN_OUTPUT;
+           node->kind != PLAN_SORT && node->kind != PLAN_OUTPUT;
+}
+
+static void format_order(const PlanNode *node, Text *out) {
+    for (uint32_t i = 0; i < node->order_count; i++)
+        text_appendf(out, "%s%s%s", i ? ", " : "  by ", node->schema->fields[node->order[i].column].name,
+                     node->order[i].is_descending ? " DESC" : "");
+    if (node->row_limit)
+        text_appendf(out, " first %" PRIu64, node->row_limit);
 }
 
 void plan_format(const Plan *plan, Text *out) {
@@ -225,6 +234,8 @@ void plan_format(const Plan *plan, Text *out) {
                 text_append_byte(out, '\'');
             }
         }
+        if (node->kind == PLAN_SORT)
+            format_order(node, out);
         text_append(out, STR("  ("));
         schema_format(node->schema, out);
         text_append_byte(out, ')');

@@ -24,9 +24,16 @@ typedef enum PlanKind {
     PLAN_UNION,
     PLAN_AGGREGATE,     /* function: reduce, sum, min, max, concat; by key when schema.key_count > 0 */
     PLAN_COUNT,         /* one row, also for an empty batch */
+    PLAN_SORT,          /* all rows in order, or the first row_limit of them */
     PLAN_KEYED_PROCESS, /* function: update; stateful */
     PLAN_OUTPUT,
 } PlanKind;
+
+/* One column of an order. */
+typedef struct PlanOrder {
+    uint32_t column;
+    bool is_descending;
+} PlanOrder;
 
 typedef struct PlanNode PlanNode;
 struct PlanNode {
@@ -53,9 +60,15 @@ struct PlanNode {
     /* PLAN_KEYED_PROCESS */
     const Schema *state_schema;
 
+    /* PLAN_SORT: by the first of these columns, where it is equal by the next. Scalar columns, at least one. */
+    const PlanOrder *order;
+    uint32_t order_count;
+
     /* PLAN_OUTPUT */
-    void *output;       /* Output of stream/output.h */
-    uint64_t row_limit; /* it looks at no more than the first so many rows; 0: all */
+    void *output; /* Output of stream/output.h */
+
+    /* An output looks at, and a PLAN_SORT gives, no more than the first so many rows; 0: all. */
+    uint64_t row_limit;
 
     /* Set by plan_finish */
     uint32_t consumer_count;
