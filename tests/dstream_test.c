@@ -322,6 +322,76 @@ static LeatStream *union_three(LeatStream *const *in) {
     return leat_union(union_two(in), shifted(in[0], 8));
 }
 
+/* ---- pipelines by key with lists and pairs ---- */
+
+static void with_x(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    leat_out_str(out, 1, leat_str("x"));
+}
+
+static LeatStream *x_of(LeatStream *in) {
+    return leat_key(leat_map(in, leat_function("word STRING, x STRING", with_x, NULL)), 1);
+}
+
+static LeatStream *group(LeatStream *const *in) {
+    return leat_group_by_key(pairs_of(in[0]));
+}
+static LeatStream *cogroup(LeatStream *const *in) {
+    return leat_cogroup(pairs_of(in[0]), x_of(in[1]));
+}
+static LeatStream *join(LeatStream *const *in) {
+    return leat_join(pairs_of(in[0]), x_of(in[1]));
+}
+static LeatStream *left_outer_join(LeatStream *const *in) {
+    return leat_left_outer_join(pairs_of(in[0]), x_of(in[1]));
+}
+static LeatStream *right_outer_join(LeatStream *const *in) {
+    return leat_right_outer_join(pairs_of(in[0]), x_of(in[1]));
+}
+static LeatStream *full_outer_join(LeatStream *const *in) {
+    return leat_full_outer_join(pairs_of(in[0]), x_of(in[1]));
+}
+
+/* What functions read of lists and of sides that may be absent: "a 2 xx", how many ones and which texts. */
+static void show_lists(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    char text[64];
+    long long sum = 0;
+    for (uint32_t i = 0; i < leat_row_array_count(row, 1); i++) {
+        LeatRow value = leat_row_array_at(row, 1, i);
+        sum += leat_row_i64(&value, 0);
+    }
+    int size = snprintf(text, sizeof text, "%.*s %lld ", (int)leat_row_str(row, 0).size,
+                        leat_row_str(row, 0).data, sum);
+    for (uint32_t i = 0; i < leat_row_array_count(row, 2); i++) {
+        LeatRow value = leat_row_array_at(row, 2, i);
+        size += snprintf(text + size, sizeof text - (size_t)size, "%.*s", (int)leat_row_str(&value, 0).size,
+                         leat_row_str(&value, 0).data);
+    }
+    leat_out_str(out, 0, leat_str(text));
+    leat_out_emit(out);
+}
+
+static void show_sides(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    char text[64];
+    LeatRow left, right;
+    bool has_left = leat_row_option(row, 1, &left), has_right = leat_row_option(row, 2, &right);
+    LeatStr x = has_right ? leat_row_str(&right, 0) : leat_str("none");
+    snprintf(text, sizeof text, "%lld %.*s", has_left ? (long long)leat_row_i64(&left, 0) : -1LL, (int)x.size,
+             x.data);
+    leat_out_str(out, 0, leat_str(text));
+    leat_out_emit(out);
+}
+
+static LeatStream *read_lists(LeatStream *const *in) {
+    return leat_map(cogroup(in), leat_function("text STRING", show_lists, NULL));
+}
+static LeatStream *read_sides(LeatStream *const *in) {
+    return leat_map(full_outer_join(in), leat_function("text STRING", show_sides, NULL));
+}
+
 static LeatStream *union_inputs(LeatStream *const *in) {
     return leat_union(in[0], in[1]);
 }
@@ -483,6 +553,19 @@ static LeatStream *sorted_distinct_pairs(LeatStream *const *in) {
         "word STRING", {                                                                           \
             BATCH("a"), BATCH("a", "b"), BATCH("a", "b", "c"), BATCH("a", "b"), BATCH("a"), EMPTY, \
         }                                                                                          \
+    }
+
+#define LEFT                                                          \
+    {                                                                 \
+        "word STRING", {                                              \
+            BATCH("a", "b"), BATCH("a", ""), BATCH(""), EMPTY, EMPTY, \
+        }                                                             \
+    }
+#define RIGHT                                                         \
+    {                                                                 \
+        "word STRING", {                                              \
+            BATCH("a", "b"), BATCH("b", ""), EMPTY, BATCH(""), EMPTY, \
+        }                                                             \
     }
 
 static const Case cases[] = {
@@ -651,6 +734,61 @@ static const Case cases[] = {
      .build = sorted_distinct_pairs,
      .is_set = true,
      .expected = {"('a', 1)\n('a', 2)\n('b', 1)\n", "('', 1)\n('', 2)\n", ""}},
+    {.name = "groupByKey",
+     .feeds = {WORDS},
+     .batch_count = 3,
+     .build = group,
+     .is_set = true,
+     .expected = {"('a', [1, 1])\n('b', [1])\n", "('', [1, 1])\n", ""}},
+    {.name = "join",
+     .feeds = {LEFT, RIGHT},
+     .batch_count = 5,
+     .build = join,
+     .is_set = true,
+     .expected = {"('a', (1, 'x'))\n('b', (1, 'x'))\n", "('', (1, 'x'))\n", "", "", ""}},
+    {.name = "leftOuterJoin",
+     .feeds = {LEFT, RIGHT},
+     .batch_count = 5,
+     .build = left_outer_join,
+     .is_set = true,
+     .expected = {"('a', (1, 'x'))\n('b', (1, 'x'))\n", "('', (1, 'x'))\n('a', (1, None))\n",
+                  "('', (1, None))\n", "", ""}},
+    {.name = "rightOuterJoin",
+     .feeds = {LEFT, RIGHT},
+     .batch_count = 5,
+     .build = right_outer_join,
+     .is_set = true,
+     .expected = {"('a', (1, 'x'))\n('b', (1, 'x'))\n", "('', (1, 'x'))\n('b', (None, 'x'))\n", "",
+                  "('', (None, 'x'))\n", ""}},
+    {.name = "fullOuterJoin",
+     .feeds = {LEFT, RIGHT},
+     .batch_count = 5,
+     .build = full_outer_join,
+     .is_set = true,
+     .expected = {"('a', (1, 'x'))\n('b', (1, 'x'))\n",
+                  "('', (1, 'x'))\n('a', (1, None))\n('b', (None, 'x'))\n", "('', (1, None))\n",
+                  "('', (None, 'x'))\n", ""}},
+    {.name = "cogroup",
+     .feeds = {{"word STRING", {BATCH("a", "a", "b"), BATCH("a", ""), BATCH(""), EMPTY}},
+               {"word STRING", {BATCH("a", "a", "b"), BATCH("b", ""), EMPTY, EMPTY}}},
+     .batch_count = 4,
+     .build = cogroup,
+     .is_set = true,
+     .expected = {"('a', ([1, 1], ['x', 'x']))\n('b', ([1], ['x']))\n",
+                  "('', ([1], ['x']))\n('a', ([1], []))\n('b', ([], ['x']))\n", "('', ([1], []))\n", ""}},
+    {.name = "lists as functions read them",
+     .feeds = {{"word STRING", {BATCH("a", "a", "b"), EMPTY}},
+               {"word STRING", {BATCH("a", "a", "c"), EMPTY}}},
+     .batch_count = 2,
+     .build = read_lists,
+     .is_set = true,
+     .expected = {"a 2 xx\nb 1 \nc 0 x\n", ""}},
+    {.name = "absent sides as functions read them",
+     .feeds = {LEFT, RIGHT},
+     .batch_count = 5,
+     .build = read_sides,
+     .is_set = true,
+     .expected = {"1 x\n1 x\n", "-1 x\n1 none\n1 x\n", "1 none\n", "-1 x\n", ""}},
     {.name = "updateStateByKey",
      .feeds = {UPDATES},
      .batch_count = 6,
@@ -949,6 +1087,18 @@ static void union_of_keys(LeatContext *ctx) {
     LeatStream *pairs = leat_map(leat_map(words_of(ctx), leat_pair_with_i64(1)), leat_pair_with_i64(1));
     leat_union(pairs, leat_key(pairs, 1));
 }
+static void group_without_values(LeatContext *ctx) {
+    leat_group_by_key(words_of(ctx));
+}
+static void join_without_values(LeatContext *ctx) {
+    leat_full_outer_join(pairs_of(words_of(ctx)), words_of(ctx));
+}
+static void join_of_types(LeatContext *ctx) {
+    leat_join(pairs_of(words_of(ctx)), pairs_of(numbers(ctx)));
+}
+static void join_of_key_counts(LeatContext *ctx) {
+    leat_cogroup(x_of(words_of(ctx)), pairs_of(x_of(words_of(ctx))));
+}
 static void too_many_keys(LeatContext *ctx) {
     leat_key(numbers(ctx), 2);
 }
@@ -1052,6 +1202,14 @@ TEST(mistakes_are_named_with_the_call) {
          "leat_pair_with_i64()"},
         {union_of_types, "leat_union: the streams have different types: (n BIGINT) and (word STRING)"},
         {union_of_keys, "leat_union: the streams have different keys: 2 and 1 columns"},
+        {group_without_values, "leat_group_by_key: there is no value behind the key in (word STRING)"},
+        {join_without_values, "leat_full_outer_join: there is no value behind the key in (word STRING)"},
+        {join_of_types,
+         "leat_join: the streams have different keys: 1 of the columns (word STRING, n BIGINT) and 1 of (n "
+         "BIGINT, n BIGINT)"},
+        {join_of_key_counts,
+         "leat_cogroup: the streams have different keys: 1 of the columns (word STRING, x STRING) and 2 of "
+         "(word STRING, x STRING, n BIGINT)"},
         {too_many_keys, "leat_key: 2 key columns of a stream with 1: (n BIGINT)"},
         {empty_name, "leat_name: the name is empty"},
         {no_host, "leat_socket_text_stream: the host is missing"},
@@ -1090,6 +1248,14 @@ TEST(mistakes_are_named_with_the_call) {
     }
 }
 
+TEST(streams_of_two_contexts_are_not_joined) {
+    LeatContext *one = manual_context(), *other = manual_context();
+    CHECK(leat_join(pairs_of(words_of(one)), pairs_of(words_of(other))) == NULL);
+    CHECK_STR(leat_error(one), "leat_join: the streams belong to different contexts");
+    leat_context_destroy(one);
+    leat_context_destroy(other);
+}
+
 TEST(null_streams_are_accepted_silently) {
     LeatContext *ctx = manual_context();
     LeatStream *none = leat_key(numbers(ctx), 9);
@@ -1099,6 +1265,9 @@ TEST(null_streams_are_accepted_silently) {
     none = leat_reduce_by_key(leat_reduce(leat_filter(none, leat_contains("")), leat_sum()), leat_sum());
     none = leat_update_state_by_key(leat_name(leat_key(none, 1), "x"),
                                     leat_update_function("n BIGINT", refuse, NULL));
+    none = leat_join(leat_group_by_key(none), leat_cogroup(none, none));
+    none = leat_full_outer_join(leat_left_outer_join(none, numbers(ctx)),
+                                leat_right_outer_join(numbers(ctx), none));
     leat_print(none);
     leat_pprint_n(none, 3);
     leat_foreach_rdd(none, look, NULL);

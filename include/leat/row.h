@@ -94,6 +94,13 @@ static inline LeatStr leat_row_str(const LeatRow *row, uint32_t column); /* STRI
 LEAT_API uint32_t leat_row_array_count(const LeatRow *row, uint32_t column);
 LEAT_API LeatRow leat_row_array_at(const LeatRow *row, uint32_t column, uint32_t index);
 LEAT_API LeatRow leat_row_struct(const LeatRow *row, uint32_t column);
+/* OPTION, the side of an outer join that may be absent: false: it is, and *value is not set; else *value is a
+ * row whose columns are its fields.
+ *
+ *     LeatRow right;
+ *     int64_t n = leat_row_option(row, 2, &right) ? leat_row_i64(&right, 0) : 0;
+ */
+LEAT_API bool leat_row_option(const LeatRow *row, uint32_t column, LeatRow *value);
 
 /* ---- giving rows ---- */
 /* Sets a column of the row being written. A column that is not set is false, 0, 0.0 or empty; one that is set

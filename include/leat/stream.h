@@ -100,6 +100,27 @@ LEAT_API LeatStream *leat_sort_by_key(LeatStream *stream, bool ascending);
  * others. NULL for the order is every column DESC, as Spark's top has it. */
 LEAT_API LeatStream *leat_top(LeatStream *stream, int row_count, const char *order);
 
+/* The values of each key of a batch as one list, "<key>, values ARRAY<value>", in the order of the input. An
+ * element is the value, or where a row has several a STRUCT of them. */
+LEAT_API LeatStream *leat_group_by_key(LeatStream *stream);
+
+/* Two streams by key, batch by batch. Both have values, keys of the same types, and batches at the same times
+ * (the same slide); when one of them has no batch at a time at which the other has, the batch fails and the
+ * program stops. Rows come in the order of the keys' hashes. A null key is a key like others, as in Spark:
+ * unlike SQL, null joins null. */
+
+/* Each key that one of them has: "<key>, left ARRAY<value of a>, right ARRAY<value of b>", lists as above. */
+LEAT_API LeatStream *leat_cogroup(LeatStream *a, LeatStream *b);
+/* A row for each pair of values of the same key: the key, the values of a, those of b. Every value of a comes
+ * with all of b, in the order of the input. */
+LEAT_API LeatStream *leat_join(LeatStream *a, LeatStream *b);
+/* The same, and where one side has no value for a key a row for each value of the other. The side that may be
+ * absent (of the full join both are) is one column, "right OPTION<values of b>" or "left OPTION<values of a>",
+ * which is null where it is absent: leat_row_option. */
+LEAT_API LeatStream *leat_left_outer_join(LeatStream *a, LeatStream *b);
+LEAT_API LeatStream *leat_right_outer_join(LeatStream *a, LeatStream *b);
+LEAT_API LeatStream *leat_full_outer_join(LeatStream *a, LeatStream *b);
+
 /* The running state of every key, by leat_update_function: in every batch the function is called for each key
  * that has state or values, and every key that has state afterwards gives a row: the key columns and those of
  * the state. Needs a checkpoint directory. */

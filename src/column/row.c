@@ -58,6 +58,14 @@ LeatRow leat_row_struct(const LeatRow *row, uint32_t column) {
     return (LeatRow){fields->children, fields->child_count, row->index};
 }
 
+bool leat_row_option(const LeatRow *row, uint32_t column, LeatRow *value) {
+    const LeatColumn *fields = column_of(row, column, LEAT_STRUCT, "leat_row_option");
+    if (leat_row_is_null(row, column))
+        return false;
+    *value = (LeatRow){fields->children, fields->child_count, row->index};
+    return true;
+}
+
 void leat_out_reserve(LeatOut *out, uint32_t row_count) {
     if (row_count > LEAT_CHUNK_ROWS_MAX) {
         fprintf(stderr, "leat: leat_out_reserve: %" PRIu32 " rows at once, the most is %d\n", row_count,

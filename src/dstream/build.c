@@ -1,6 +1,7 @@
 /* build.c - see build.h. */
 #include "dstream/build.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* ---- texts for messages ---- */
@@ -51,9 +52,16 @@ Arena *build_arena(const LeatContext *context) {
 }
 
 bool build_can_combine(const LeatStream *a, LeatStream **b, const char *call) {
-    if ((*b)->context == a->context)
+    int64_t interval_ms = a->context->options.interval_ms;
+    if ((*b)->context != a->context) {
+        context_refuse(a->context, STATUS_INVALID, "%s: the streams belong to different contexts", call);
+        return false;
+    }
+    if (a->node->slide == (*b)->node->slide)
         return true;
-    context_refuse(a->context, STATUS_INVALID, "%s: the streams belong to different contexts", call);
+    context_refuse(a->context, STATUS_INVALID,
+                   "%s: the streams have different slide durations: %" PRId64 " ms and %" PRId64 " ms", call,
+                   (int64_t)a->node->slide * interval_ms, (int64_t)(*b)->node->slide * interval_ms);
     return false;
 }
 

@@ -103,7 +103,8 @@ static EngineNode *input_of(Engine *engine, const EngineNode *node, uint32_t i) 
 /* ---- compiling: levels and routes ---- */
 
 static bool is_breaker(PlanKind kind) {
-    return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_SORT || kind == PLAN_KEYED_PROCESS;
+    return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_SORT || kind == PLAN_KEYED_PROCESS ||
+           kind == PLAN_COGROUP;
 }
 
 static void give_levels(Engine *engine) {
@@ -215,6 +216,8 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         return aggregate_create(&options, &node->producer, err);
     case PLAN_KEYED_PROCESS:
         return keyed_process_create(&options, &node->producer, err);
+    case PLAN_COGROUP:
+        return cogroup_create(&options, &node->producer, err);
     default:
         return STATUS_OK;
     }

@@ -34,11 +34,11 @@ static TestSplit *test_split(Split *split) {
 
 static Status test_open(Split *base, Budget *budget, Error *err) {
     TestSplit *split = test_split(base);
-    __atomic_add_fetch(&open_splits, 1, __ATOMIC_SEQ_CST);
     split->budget = budget;
     split->at = 0;
     if (split->schema)
-        return builder_create(split->schema, budget, "test split", &split->builder, err);
+        TRY(builder_create(split->schema, budget, "test split", &split->builder, err));
+    __atomic_add_fetch(&open_splits, 1, __ATOMIC_SEQ_CST);
     return STATUS_OK;
 }
 
@@ -223,6 +223,14 @@ static PlanNode *update_by_key(Plan *plan, PlanNode *in, LeatFunction f) {
     node->schema = schema_concat(plan->arena, keys, node->state_schema, in->schema->key_count);
     return node;
 }
+static PlanNode *cogroup(Plan *plan, PlanCogroup mode, PlanNode *a, PlanNode *b) {
+    PlanNode *inputs[] = {a, b};
+    const Schema *schemas[] = {a->schema, b ? b->schema : NULL};
+    PlanNode *node = plan_add(plan, PLAN_COGROUP, "leat_join", inputs, b ? 2 : 1);
+    node->cogroup = mode;
+    node->schema = plan_cogroup_schema(plan->arena, mode, schemas, b ? 2 : 1, a->schema->key_count);
+    return node;
+}
 static PlanNode *print(Plan *plan, PlanNode *in) {
     return op(plan, PLAN_OUTPUT, "leat_print", in, (LeatFunction){0}, NULL, 0);
 }
@@ -244,6 +252,10 @@ static void put_value(const Column *column, uint32_t row, Text *out) {
         break;
     case LEAT_DOUBLE:
         text_appendf(out, "%.17g", column_f64(column, row));
+        break;
+    case LEAT_ARRAY:
+    case LEAT_STRUCT:
+        column_format(column, row, out);
         break;
     default:
         text_append(out, column_str(column, row));
@@ -777,6 +789,32 @@ static void sums_of_doubles(Plan *p) {
 #define LONG_A "a word that is longer than twelve bytes"
 #define LONG_B "another word that is longer than twelve bytes"
 
+/* Lists of one value and of several, of one input and of two. */
+static void groups(Plan *p) {
+    PlanNode *a = source(p, "k STRING, n BIGINT", 1), *b = source(p, "k STRING, s STRING, d DOUBLE", 1);
+    print(p, cogroup(p, COGROUP_LISTS, a, NULL));
+    print(p, cogroup(p, COGROUP_LISTS, b, NULL));
+    print(p, cogroup(p, COGROUP_LISTS, a, b));
+}
+static void joins(Plan *p) {
+    PlanNode *a = source(p, "k STRING, n BIGINT", 1), *b = source(p, "k STRING, s STRING, d DOUBLE", 1);
+    for (PlanCogroup mode = COGROUP_INNER; mode <= COGROUP_FULL; mode++)
+        print(p, cogroup(p, mode, a, b));
+}
+static void joins_by_two(Plan *p) {
+    PlanNode *a = source(p, "k DOUBLE, l BOOLEAN, n BIGINT", 2),
+             *b = source(p, "k DOUBLE, l BOOLEAN, m BIGINT", 2);
+    print(p, cogroup(p, COGROUP_FULL, a, b));
+}
+/* Rows that join themselves, and rows that were joined: options and lists are values like others. */
+static void joins_of_joins(Plan *p) {
+    PlanNode *a = source(p, "k BIGINT, n BIGINT", 1), *b = source(p, "k BIGINT, m STRING", 1);
+    print(p, cogroup(p, COGROUP_INNER, a, a));
+    print(p, cogroup(p, COGROUP_LEFT, cogroup(p, COGROUP_LISTS, a, NULL), cogroup(p, COGROUP_FULL, a, b)));
+    print(p, cogroup(p, COGROUP_LISTS, cogroup(p, COGROUP_FULL, a, b), NULL));
+    print(p, cogroup(p, COGROUP_INNER, both(p, a, a), b));
+}
+
 static const Case cases[] = {
     {"map", map_to_text, false, {"1|2|3|4", "5|6|7|8", ""}, {"<1>|<2>|<3>|<4>", "<5>|<6>|<7>|<8>", ""}},
     {"flat_map", flat_map_double, false, {"1|2|3|4", "5"}, {"1|2|2|4|3|6|4|8", "5|10"}},
@@ -924,6 +962,44 @@ static const Case cases[] = {
       "-,1,z,true,0.5|k,1,x?,true,-|k,2,y" LONG_A "q,true,0.5",
       "-,1,z,true,0.5|k,1,x?,true,-|k,2,y" LONG_A "q,true,0.5"}},
     {"state over state", state_over_sums, true, {"a|a", "a|b", ""}, {"a,2", "a,5|b,1", "a,8|b,2"}},
+    {"groups",
+     groups,
+     true,
+     {"a,1|b,2|a,3|a,-|-,4|-,5;a,x,0.5|c,-,-|a," LONG_A ",1|a,-,2", ";"},
+     {"-,[4, 5]|a,[1, 3, None]|b,[2];"
+      "a,[Row(s='x', d=0.5), Row(s='" LONG_A "', d=1.0), Row(s=None, d=2.0)]|c,[Row(s=None, d=None)];"
+      "-,[4, 5],[]|a,[1, 3, None],[Row(s='x', d=0.5), Row(s='" LONG_A "', d=1.0), Row(s=None, d=2.0)]|"
+      "b,[2],[]|c,[],[Row(s=None, d=None)]",
+      ";;"}},
+    {"joins",
+     joins,
+     true,
+     {"a,1|b,2|a,3|-,4;a,x,0.5|c,y,1|a," LONG_A ",-|-,-,-", "a,1;", ";a,x,1", ";"},
+     {"-,4,-,-|a,1," LONG_A ",-|a,1,x,0.5|a,3," LONG_A ",-|a,3,x,0.5;"
+      "-,4,Row(s=None, d=None)|a,1,Row(s='" LONG_A "', d=None)|a,1,Row(s='x', d=0.5)|"
+      "a,3,Row(s='" LONG_A "', d=None)|a,3,Row(s='x', d=0.5)|b,2,-;"
+      "-,Row(n=4),-,-|a,Row(n=1)," LONG_A ",-|a,Row(n=1),x,0.5|a,Row(n=3)," LONG_A ",-|a,Row(n=3),x,0.5|"
+      "c,-,y,1;"
+      "-,Row(n=4),Row(s=None, d=None)|a,Row(n=1),Row(s='" LONG_A "', d=None)|a,Row(n=1),Row(s='x', d=0.5)|"
+      "a,Row(n=3),Row(s='" LONG_A "', d=None)|a,Row(n=3),Row(s='x', d=0.5)|b,Row(n=2),-|"
+      "c,-,Row(s='y', d=1.0)",
+      ";a,1,-;;a,Row(n=1),-", ";;a,-,x,1;a,-,Row(s='x', d=1.0)", ";;;"}},
+    {"joins by two columns",
+     joins_by_two,
+     true,
+     {"0,true,1|nan,false,2|-,true,3|1,-,4;-0,true,5|nan,false,6|-,true,7|1,false,8"},
+     {"-,true,Row(n=3),Row(m=7)|0,true,Row(n=1),Row(m=5)|1,-,Row(n=4),-|1,false,-,Row(m=8)|"
+      "nan,false,Row(n=2),Row(m=6)"}},
+    {"joins of joins",
+     joins_of_joins,
+     true,
+     {"1,10|2,20|1,11;1,x|3,y"},
+     {"1,10,10|1,10,11|1,11,10|1,11,11|2,20,20;"
+      "1,[10, 11],Row(left=Row(n=10), right=Row(m='x'))|1,[10, 11],Row(left=Row(n=11), right=Row(m='x'))|"
+      "2,[20],Row(left=Row(n=20), right=None);"
+      "1,[Row(left=Row(n=10), right=Row(m='x')), Row(left=Row(n=11), right=Row(m='x'))]|"
+      "2,[Row(left=Row(n=20), right=None)]|3,[Row(left=None, right=Row(m='y'))];"
+      "1,10,x|1,10,x|1,11,x|1,11,x"}},
     {"three consumers", three_consumers, false, {"1|2|3|4", "1"}, {"2|4;6;3|5", ";;"}},
 };
 
@@ -1089,7 +1165,194 @@ TEST(random_counts_are_those_of_a_model) {
     text_deinit(&got);
 }
 
+/* Two streams of few keys and many rows, whose values are their places: per key the answer of every mode, as
+ * nested loops give it. */
+enum { JOIN_KEYS = 6 };
+
+typedef struct JoinRows {
+    uint32_t count;
+    uint8_t keys[120]; /* JOIN_KEYS - 1: null */
+} JoinRows;
+
+static void put_join_key(uint32_t key, Text *out) {
+    static const char *const keys[JOIN_KEYS] = {"a", "b", "", "a longer key than twelve", "c", "-"};
+    text_append(out, str_from(keys[key]));
+}
+
+static void put_join_rows(const JoinRows *rows, Text *out) {
+    for (uint32_t i = 0; i < rows->count; i++) {
+        text_append(out, i ? STR("|") : STR(""));
+        put_join_key(rows->keys[i], out);
+        text_appendf(out, ",%u", i);
+    }
+}
+
+static void random_join_rows(Random *random, JoinRows *rows) {
+    rows->count = (uint32_t)random_below(random, 1 + random_below(random, 120));
+    for (uint32_t i = 0; i < rows->count; i++) /* one key has half of the rows */
+        rows->keys[i] = (uint8_t)(random_below(random, 2) ? 0 : random_below(random, JOIN_KEYS));
+}
+
+static void put_side(bool may_lack, int64_t value, Text *out) {
+    if (value < 0)
+        text_append(out, STR(",-"));
+    else
+        text_appendf(out, may_lack ? ",Row(n=%" PRId64 ")" : ",%" PRId64, value);
+}
+
+static void put_joined(PlanCogroup mode, uint32_t key, const JoinRows *a, const JoinRows *b, Text *out) {
+    bool left_may_lack = mode == COGROUP_RIGHT || mode == COGROUP_FULL;
+    bool right_may_lack = mode == COGROUP_LEFT || mode == COGROUP_FULL;
+    bool has_left = false, has_right = false;
+    for (uint32_t i = 0; i < a->count; i++)
+        has_left |= a->keys[i] == key;
+    for (uint32_t i = 0; i < b->count; i++)
+        has_right |= b->keys[i] == key;
+    for (uint32_t l = 0; l <= a->count; l++) { /* the last one stands for none */
+        if (l < a->count ? a->keys[l] != key : has_left || !left_may_lack)
+            continue;
+        for (uint32_t r = 0; r <= b->count; r++) {
+            if (r < b->count ? b->keys[r] != key : has_right || !right_may_lack)
+                continue;
+            if (l == a->count && r == b->count)
+                continue;
+            put_join_key(key, out);
+            put_side(left_may_lack, l < a->count ? (int64_t)l : -1, out);
+            put_side(right_may_lack, r < b->count ? (int64_t)r : -1, out);
+            text_append_byte(out, '|');
+        }
+    }
+}
+
+static void joins_of_numbers(Plan *p) {
+    PlanNode *a = source(p, "k STRING, n BIGINT", 1), *b = source(p, "k STRING, n BIGINT", 1);
+    for (PlanCogroup mode = COGROUP_INNER; mode <= COGROUP_FULL; mode++)
+        print(p, cogroup(p, mode, a, b));
+}
+
+/* The rows of one key, each with a '|' behind it, in the order in which they were given. */
+static void rows_of_key(Str rows, uint32_t key, Text *out) {
+    Text begin = {0};
+    put_join_key(key, &begin);
+    text_append_byte(&begin, ',');
+    for (Str row; leat_str_split(&rows, '|', &row);)
+        if (str_starts_with(row, text_str(&begin)))
+            text_appendf(out, "%.*s|", STR_ARG(row));
+    text_deinit(&begin);
+}
+
+TEST(random_joins_are_those_of_nested_loops) {
+    Random random;
+    Text rows = {0}, wanted = {0}, got = {0}, of_key = {0};
+    random_init(&random, check_seed());
+    for (uint32_t turn = 0; turn < 40; turn++) {
+        JoinRows a, b;
+        random_join_rows(&random, &a);
+        random_join_rows(&random, &b);
+        text_reset(&rows);
+        put_join_rows(&a, &rows);
+        text_append_byte(&rows, ';');
+        put_join_rows(&b, &rows);
+        Settings settings = {random_below(&random, 2) ? 0 : 1 + (uint32_t)random_below(&random, 50),
+                             1 + (uint32_t)random_below(&random, 4),
+                             1 + (uint32_t)random_below(&random, 9),
+                             1 + (uint32_t)random_below(&random, 9),
+                             random_below(&random, 5) == 0,
+                             false};
+        run_once(joins_of_numbers, settings, rows.data, &got);
+        Str rest = text_str(&got), output;
+        for (PlanCogroup mode = COGROUP_INNER; mode <= COGROUP_FULL; mode++) {
+            CHECK(leat_str_split(&rest, ';', &output));
+            for (uint32_t key = 0; key < JOIN_KEYS; key++) {
+                text_reset(&wanted);
+                text_reset(&of_key);
+                text_append(&wanted, STR(""));
+                text_append(&of_key, STR(""));
+                put_joined(mode, key, &a, &b, &wanted);
+                rows_of_key(output, key, &of_key);
+                CHECK_STR(of_key.data, wanted.data);
+            }
+        }
+    }
+    text_deinit(&rows);
+    text_deinit(&wanted);
+    text_deinit(&got);
+    text_deinit(&of_key);
+}
+
+static void skewed(Plan *p) {
+    PlanNode *a = source(p, "k BIGINT, n BIGINT", 1), *b = source(p, "k BIGINT, s STRING", 1);
+    print(p, count(p, cogroup(p, COGROUP_INNER, a, b)));
+    print(p, count(p, cogroup(p, COGROUP_LEFT, a, b)));
+}
+
+/* One key with 10,000 x 100 values: the pairs are 40 MB, which are never there at the same time. */
+TEST(a_cross_product_is_not_kept) {
+    Machine machine;
+    Text rows = {0}, got = {0};
+    for (uint32_t i = 0; i < 10000; i++)
+        text_appendf(&rows, "%s7,%u", i ? "|" : "", i);
+    text_append(&rows, STR("|8,1;9,of nobody"));
+    for (uint32_t i = 0; i < 100; i++)
+        text_appendf(&rows, "|7,the text of a value that is long %u", i);
+    machine_init(&machine, skewed, (Settings){0, 2, 4, 3, false, false});
+    machine.in_flight.limit_bytes = 8 << 20;
+    CHECK_OK(machine_run(&machine, rows.data, 1000, NULL), machine.error);
+    machine_outputs(&machine, false, &got);
+    CHECK_STR(got.data, "1000000;1000001");
+    engine_keep(machine.engine);
+    machine_deinit(&machine);
+    text_deinit(&rows);
+    text_deinit(&got);
+}
+
 /* ---- failures ---- */
+
+/* Lists and pairs of 2,000 rows with a budget that grows until it is enough. */
+static void run_join_over_budget(uint64_t limit_bytes, const char *rows, bool *has_failed) {
+    Machine machine;
+    Text got = {0};
+    machine_init(&machine, groups, (Settings){0, 2, 3, 3, false, false});
+    machine.in_flight.limit_bytes = machine.in_flight.used_bytes + limit_bytes;
+    *has_failed = machine_run(&machine, rows, 1000, NULL) != STATUS_OK;
+    if (*has_failed) {
+        CHECK_EQ(machine.error.status, STATUS_NO_MEMORY);
+        CHECK(strstr(machine.error.message, "test split") || strstr(machine.error.message, "leat_join") ||
+              strstr(machine.error.message, "print#"));
+        machine.in_flight.limit_bytes = 1 << 28;
+        CHECK_OK(machine_run(&machine, "a,1;a,x,1", 2000, NULL), machine.error);
+        machine_outputs(&machine, true, &got);
+        CHECK_STR(got.data, "a,[1];a,[Row(s='x', d=1.0)];a,[1],[Row(s='x', d=1.0)]");
+    }
+    engine_keep(machine.engine);
+    machine_deinit(&machine);
+    text_deinit(&got);
+}
+
+TEST(a_join_over_budget_is_a_refusal_that_names_it) {
+    Text rows = {0};
+    for (uint32_t i = 0; i < 1000; i++)
+        text_appendf(&rows, "%skey %u,%u", i ? "|" : "", i % 300, i);
+    for (uint32_t i = 0; i < 1000; i++)
+        text_appendf(&rows, "%skey %u,a value of some length %u,1", i ? "|" : ";", i % 200, i);
+    bool has_failed = true;
+    uint32_t failures = 0;
+    for (uint64_t limit_bytes = 0; has_failed && limit_bytes < 1 << 28;
+         limit_bytes = limit_bytes * 5 / 4 + 1000, failures++)
+        run_join_over_budget(limit_bytes, rows.data, &has_failed);
+    CHECK(!has_failed && failures > 10);
+    text_deinit(&rows);
+}
+
+TEST(a_batch_without_a_stream_of_a_join_is_refused) {
+    Machine machine;
+    machine_init(&machine, joins, plain_settings);
+    CHECK_EQ(machine_run(&machine, "a,1;~", 3000, NULL), STATUS_INVALID);
+    CHECK_STR(machine.error.message, "leat_join: its second stream has no batch at 3000 ms");
+    CHECK_EQ(machine_run(&machine, "~;a,x,1", 4000, NULL), STATUS_INVALID);
+    CHECK_STR(machine.error.message, "leat_join: its first stream has no batch at 4000 ms");
+    machine_deinit(&machine);
+}
 
 TEST(a_batch_without_a_stream_of_a_union_is_refused) {
     Machine machine;

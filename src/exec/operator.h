@@ -137,6 +137,7 @@ CHECKED Status scan_create(const ProducerOptions *options, Producer **out, Error
 CHECKED Status count_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status sort_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status aggregate_create(const ProducerOptions *options, Producer **out, Error *err);
+CHECKED Status cogroup_create(const ProducerOptions *options, Producer **out, Error *err);
 /* Its state is a keyed_state. */
 CHECKED Status keyed_process_create(const ProducerOptions *options, Producer **out, Error *err);
 

@@ -1,6 +1,7 @@
 /* check.c - does a node's function fit its columns? What passes here, exec need not ask again. */
 #include "plan/plan.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 static bool is_nested(LeatType kind) {
@@ -184,6 +185,29 @@ CHECKED static Status check_sort(const PlanNode *node, Error *err) {
     return STATUS_OK;
 }
 
+CHECKED static Status check_cogroup(const PlanNode *node, Error *err) {
+    Status st = STATUS_OK;
+    uint32_t key_count = node->schema->key_count;
+    const Schema *inputs[] = {node->inputs[0]->schema, node->inputs[node->input_count - 1]->schema};
+    if (node->input_count > 2 || (node->input_count < 2 && node->cogroup != COGROUP_LISTS))
+        return error_set(err, STATUS_INVALID, "%s: of %" PRIu32 " streams", node->call, node->input_count);
+    if (key_count == 0)
+        return error_set(err, STATUS_INVALID, "%s: the stream has no key", node->call);
+    for (uint32_t k = 0; k < node->input_count; k++)
+        if (inputs[k]->column_count <= key_count)
+            return error_set(err, STATUS_INVALID, "%s: there is no value behind the key", node->call);
+    for (uint32_t c = 0; c < key_count; c++)
+        if (!type_equal(&inputs[0]->fields[c].type, &inputs[1]->fields[c].type))
+            return refuse_schema(node, inputs[1], inputs[0], err);
+    Arena *arena = arena_create(NULL, "plan");
+    const Schema *gives =
+        plan_cogroup_schema(arena, node->cogroup, inputs, node->input_count, node->schema->key_count);
+    if (!have_equal_types(node->schema, gives))
+        st = refuse_schema(node, node->schema, gives, err);
+    arena_destroy(arena);
+    return st;
+}
+
 Status plan_check_node(const PlanNode *node, Error *err) {
     switch (node->kind) {
     case PLAN_SOURCE:
@@ -203,6 +227,8 @@ Status plan_check_node(const PlanNode *node, Error *err) {
         return check_sort(node, err);
     case PLAN_KEYED_PROCESS:
         return check_keyed_process(node, err);
+    case PLAN_COGROUP:
+        return check_cogroup(node, err);
     }
     return refuse_function(node, err);
 }

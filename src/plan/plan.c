@@ -202,7 +202,7 @@ static const char *function_text(const LeatFunction *function) {
 
 static bool has_function(const PlanNode *node) {
     return node->kind != PLAN_SOURCE && node->kind != PLAN_UNION && node->kind != PLAN_COUNT &&
-           node->kind != PLAN_SORT && node->kind != PLAN_OUTPUT;
+           node->kind != PLAN_SORT && node->kind != PLAN_COGROUP && node->kind != PLAN_OUTPUT;
 }
 
 static void format_order(const PlanNode *node, Text *out) {

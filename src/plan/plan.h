@@ -26,6 +26,7 @@ typedef enum PlanKind {
     PLAN_COUNT,         /* one row, also for an empty batch */
     PLAN_SORT,          /* all rows in order, or the first row_limit of them */
     PLAN_KEYED_PROCESS, /* function: update; stateful */
+    PLAN_COGROUP,       /* the values of each key, of one input or of two side by side; `cogroup` */
     PLAN_OUTPUT,
 } PlanKind;
 
@@ -35,6 +36,15 @@ typedef struct PlanOrder {
     bool is_descending;
 } PlanOrder;
 
+/* What PLAN_COGROUP gives for a key: lists of its values, or a row for each pair of values of two inputs. */
+typedef enum PlanCogroup {
+    COGROUP_LISTS,
+    COGROUP_INNER,
+    COGROUP_LEFT, /* also a row for each value of the first input, where the second has none */
+    COGROUP_RIGHT,
+    COGROUP_FULL,
+} PlanCogroup;
+
 typedef struct PlanNode PlanNode;
 struct PlanNode {
     PlanKind kind;
@@ -42,8 +52,8 @@ struct PlanNode {
     const char *call; /* the public call that made it, for messages: "leat_reduce_by_key" */
     const char *id;   /* P2; NULL where the kind has none */
     const char *name; /* the user's, or NULL */
-    /* What it gives; of an output: what it takes. PLAN_AGGREGATE by key and
-     * PLAN_KEYED_PROCESS: key columns first. */
+    /* What it gives; of an output: what it takes. PLAN_AGGREGATE by key, PLAN_KEYED_PROCESS and PLAN_COGROUP:
+     * key columns first, as many as its key_count says, which are also the first columns of each input. */
     const Schema *schema;
     PlanNode **inputs;
     uint32_t input_count;
@@ -63,6 +73,8 @@ struct PlanNode {
     /* PLAN_SORT: by the first of these columns, where it is equal by the next. Scalar columns, at least one. */
     const PlanOrder *order;
     uint32_t order_count;
+
+    PlanCogroup cogroup; /* PLAN_COGROUP */
 
     /* PLAN_OUTPUT */
     void *output; /* Output of stream/output.h */
@@ -109,6 +121,13 @@ CHECKED Status plan_check_node(const PlanNode *node, Error *err);
 /* Does the aggregate's result depend on the order of rows (D2)? Exact and commutative ones (count, sum of
  * BIGINT, min, max) do not; sums of DOUBLE, concatenation and functions of the user do. */
 bool plan_is_order_sensitive(const PlanNode *aggregate);
+/* What a PLAN_COGROUP of these inputs gives, whose first key_count columns are the key: behind it
+ *   COGROUP_LISTS   an ARRAY for each input: of its value, or of a STRUCT of its values if it has several
+ *   the joins       the values of the first input, then those of the second; an input that a row may lack is
+ *                   one OPTION of its values
+ * In arena, which has no budget; names and types are shared with the inputs. */
+Schema *plan_cogroup_schema(Arena *arena, PlanCogroup mode, const Schema *const *inputs, uint32_t input_count,
+                            uint32_t key_count);
 bool plan_is_stateful(const PlanNode *node);
 /* Does it fail when one of its inputs has no batch at a time at which it is due? Others give none then. */
 bool plan_needs_every_input(const PlanNode *node);

@@ -1,0 +1,77 @@
+/* join.c - the calls that put values of a key together: of one stream as a list, of two side by side. */
+#include "dstream/build.h"
+
+#include <inttypes.h>
+
+/* A pair has a value (as Spark's type of the stream says). */
+static bool has_values(const LeatStream *stream, const char *call) {
+    if (build_key_count(stream) < stream->schema->column_count)
+        return true;
+    context_refuse(stream->context, STATUS_INVALID, "%s: there is no value behind the key in %s", call,
+                   build_schema_text(stream->schema).text);
+    return false;
+}
+
+static bool have_equal_keys(const LeatStream *a, const LeatStream *b, const char *call) {
+    uint32_t a_keys = build_key_count(a), b_keys = build_key_count(b);
+    bool is_same = a_keys == b_keys;
+    for (uint32_t i = 0; is_same && i < a_keys; i++)
+        is_same = type_equal(&a->schema->fields[i].type, &b->schema->fields[i].type);
+    if (is_same)
+        return true;
+    context_refuse(a->context, STATUS_INVALID,
+                   "%s: the streams have different keys: %" PRIu32 " of the columns %s and %" PRIu32 " of %s",
+                   call, a_keys, build_schema_text(a->schema).text, b_keys,
+                   build_schema_text(b->schema).text);
+    return false;
+}
+
+static LeatStream *add_cogroup(PlanCogroup mode, const char *call, LeatStream *const *streams,
+                               uint32_t stream_count) {
+    LeatContext *context = streams[0]->context;
+    PlanNode *nodes[2];
+    const Schema *schemas[2];
+    for (uint32_t i = 0; i < stream_count; i++) {
+        nodes[i] = streams[i]->node;
+        schemas[i] = streams[i]->schema;
+    }
+    PlanNode *node = plan_add(context->plan, PLAN_COGROUP, call, nodes, stream_count);
+    node->cogroup = mode;
+    node->schema =
+        plan_cogroup_schema(build_arena(context), mode, schemas, stream_count, build_key_count(streams[0]));
+    return build_stream(context, node, node->schema);
+}
+
+LeatStream *leat_group_by_key(LeatStream *stream) {
+    const char *call = "leat_group_by_key";
+    if (!build_can_extend(stream, call) || !has_values(stream, call))
+        return NULL;
+    return add_cogroup(COGROUP_LISTS, call, &stream, 1);
+}
+
+static LeatStream *cogroup_of_two(PlanCogroup mode, const char *call, LeatStream *a, LeatStream *b) {
+    if (!b || !build_can_extend(a, call) || !build_can_combine(a, &b, call) || !has_values(a, call) ||
+        !has_values(b, call) || !have_equal_keys(a, b, call))
+        return NULL;
+    return add_cogroup(mode, call, (LeatStream *[]){a, b}, 2);
+}
+
+LeatStream *leat_cogroup(LeatStream *a, LeatStream *b) {
+    return cogroup_of_two(COGROUP_LISTS, "leat_cogroup", a, b);
+}
+
+LeatStream *leat_join(LeatStream *a, LeatStream *b) {
+    return cogroup_of_two(COGROUP_INNER, "leat_join", a, b);
+}
+
+LeatStream *leat_left_outer_join(LeatStream *a, LeatStream *b) {
+    return cogroup_of_two(COGROUP_LEFT, "leat_left_outer_join", a, b);
+}
+
+LeatStream *leat_right_outer_join(LeatStream *a, LeatStream *b) {
+    return cogroup_of_two(COGROUP_RIGHT, "leat_right_outer_join", a, b);
+}
+
+LeatStream *leat_full_outer_join(LeatStream *a, LeatStream *b) {
+    return cogroup_of_two(COGROUP_FULL, "leat_full_outer_join", a, b);
+}
