@@ -1,213 +1,11 @@
-/* dstream_test.c - DStream programs through the public calls, batch by batch, with Spark's answers.
- *
- * A case is input batches, a pipeline, and what it gives in each batch. One harness runs every case under
- * hostile settings: chunks of one row, a hash that is always the same, one to seven workers, partitions and
- * splits, and a restart after every batch (the context is destroyed and built again on the same checkpoint).
- * The answers stay the same. LEAT_TEST_LONG=1 runs forty combinations of these (make hostile), else six.
+/* dstream_test.c - DStream programs through the public calls, batch by batch, with Spark's answers, under the
+ * hostile settings of cases.h: the operations that need no window and no second stream.
  *
  * HOSTILE_TEST THREADS_TEST
  */
-#include "leat/leat.h"
-
-#include "check.h"
+#include "cases.h"
 
 #include <stdlib.h>
-
-/* ---- cases ---- */
-
-enum { ROWS_MAX = 12, BATCHES_MAX = 8, INPUTS_MAX = 2 };
-
-typedef struct Batch {
-    bool has_batch; /* false: Spark's null RDD, also beyond the end */
-    int row_count;
-    const char *rows[ROWS_MAX];
-} Batch;
-
-#define BATCH(...)                                                                                        \
-    {                                                                                                     \
-        .has_batch = true, .row_count = sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), .rows = { \
-            __VA_ARGS__                                                                                   \
-        }                                                                                                 \
-    }
-#define EMPTY \
-    { .has_batch = true }
-#define NONE \
-    { .has_batch = false }
-
-typedef struct Feed {
-    const char *schema; /* one column, STRING or BIGINT; NULL: no such input */
-    Batch batches[BATCHES_MAX];
-} Feed;
-
-typedef struct Case {
-    const char *name;
-    Feed feeds[INPUTS_MAX];
-    int batch_count;
-    LeatStream *(*build)(LeatStream *const *inputs);
-    const char *expected[BATCHES_MAX]; /* lines, sorted where is_set; NULL: no batch */
-    bool is_set;                       /* order is not part of the answer */
-    bool has_state;                    /* needs a checkpoint directory */
-} Case;
-
-static bool feed_rows(int64_t batch_time_ms, LeatOut *out, void *user) {
-    const Feed *feed = user;
-    int64_t index = batch_time_ms / 1000 - 1;
-    if (index >= BATCHES_MAX || !feed->batches[index].has_batch)
-        return false;
-    for (int i = 0; i < feed->batches[index].row_count; i++) {
-        const char *row = feed->batches[index].rows[i];
-        if (strstr(feed->schema, "BIGINT"))
-            leat_out_i64(out, 0, atoll(row));
-        else
-            leat_out_str(out, 0, leat_str(row));
-        leat_out_emit(out);
-    }
-    return true;
-}
-
-/* ---- settings ---- */
-
-typedef struct Setting {
-    int workers, partitions, splits; /* 0: the default */
-    bool one_row_chunks, constant_hash, restarts;
-} Setting;
-
-static void number_option(LeatContext *ctx, const char *name, int value) {
-    char text[16];
-    snprintf(text, sizeof text, "%d", value);
-    if (value)
-        leat_set(ctx, name, text);
-}
-
-typedef struct Run {
-    LeatContext *ctx;
-    LeatCollector *collector;
-} Run;
-
-static Run open_run(const Case *c, Setting s, const char *directory) {
-    Run run = {.ctx = leat_context_create(c->name, leat_seconds(1))};
-    leat_context_set_manual_clock(run.ctx);
-    if (directory)
-        leat_checkpoint(run.ctx, directory);
-    if (s.workers)
-        leat_workers(run.ctx, s.workers);
-    number_option(run.ctx, "partitions", s.partitions);
-    number_option(run.ctx, "test-splits", s.splits);
-    number_option(run.ctx, "test-chunk-rows", s.one_row_chunks);
-    if (s.constant_hash)
-        leat_set(run.ctx, "test-constant-hash", "true");
-    LeatStream *inputs[INPUTS_MAX] = {0};
-    for (int i = 0; i < INPUTS_MAX && c->feeds[i].schema; i++)
-        inputs[i] = leat_function_stream(run.ctx, c->feeds[i].schema, feed_rows, (void *)&c->feeds[i]);
-    run.collector = leat_collect(c->build(inputs));
-    if (!CHECK(leat_start(run.ctx) == LEAT_EXIT_OK))
-        printf("    %s\n", leat_error(run.ctx));
-    return run;
-}
-
-static int compare_lines(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* A copy; the lines in order where it is a set. */
-static char *normal_form(const char *text, bool is_set) {
-    char *copy = strdup(text), *lines[64];
-    size_t count = 0;
-    if (!is_set)
-        return copy;
-    for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n")) {
-        REQUIRE(count < 64);
-        lines[count++] = line;
-    }
-    qsort(lines, count, sizeof *lines, compare_lines);
-    char *sorted = calloc(1, strlen(text) + 1);
-    for (size_t i = 0; i < count; i++)
-        strcat(strcat(sorted, lines[i]), "\n");
-    free(copy);
-    return sorted;
-}
-
-/* Compares what was collected for one batch time. */
-static bool check_batch(const Case *c, const Run *run, int batch) {
-    const char *found = NULL;
-    for (size_t i = 0; i < leat_collected_batches(run->collector); i++) {
-        if (leat_collected_time_ms(run->collector, i) == (batch + 1) * 1000)
-            found = leat_collected_text(run->collector, i);
-    }
-    const char *expected = c->expected[batch];
-    if (!found || !expected)
-        return check_true((found != NULL) == (expected != NULL), __FILE__, __LINE__,
-                          expected ? "there is a batch" : "there is no batch");
-    char *normal = normal_form(found, c->is_set);
-    bool is_same =
-        check_text(normal, strlen(normal), expected, strlen(expected), __FILE__, __LINE__, c->name);
-    free(normal);
-    return is_same;
-}
-
-static void close_run(const Run *run) {
-    if (!CHECK(leat_error(run->ctx)[0] == 0))
-        printf("    %s\n", leat_error(run->ctx));
-    leat_context_destroy(run->ctx);
-}
-
-static int directory_count;
-
-static void run_case(const Case *c, Setting s) {
-    char directory[300];
-    snprintf(directory, sizeof directory, "%s/checkpoint-%d", check_tmpdir(), directory_count++);
-    const char *checkpoint = s.restarts || c->has_state ? directory : NULL;
-    bool is_right = true;
-    if (s.restarts) {
-        for (int batch = 0; batch < c->batch_count; batch++) {
-            Run run = open_run(c, s, checkpoint);
-            leat_advance(run.ctx, (batch + 1) * 1000);
-            is_right &= check_batch(c, &run, batch);
-            close_run(&run);
-        }
-    } else {
-        Run run = open_run(c, s, checkpoint);
-        leat_advance(run.ctx, c->batch_count * 1000);
-        for (int batch = 0; batch < c->batch_count; batch++)
-            is_right &= check_batch(c, &run, batch);
-        close_run(&run);
-    }
-    if (!is_right)
-        printf("    case '%s': %d workers, %d partitions, %d splits%s%s%s\n", c->name, s.workers,
-               s.partitions, s.splits, s.one_row_chunks ? ", chunks of one row" : "",
-               s.constant_hash ? ", constant hash" : "", s.restarts ? ", restarts" : "");
-}
-
-static void run_hostile(const Case *c) {
-    static const Setting few[] = {
-        {0},
-        {.restarts = true},
-        {.workers = 1, .partitions = 1, .splits = 1, .one_row_chunks = true},
-        {.workers = 2, .partitions = 2, .splits = 2, .constant_hash = true},
-        {.workers = 7, .partitions = 7, .splits = 7},
-        {.workers = 7,
-         .partitions = 7,
-         .splits = 7,
-         .one_row_chunks = true,
-         .constant_hash = true,
-         .restarts = true},
-    };
-    if (!getenv("LEAT_TEST_LONG")) {
-        for (size_t i = 0; i < sizeof few / sizeof few[0]; i++)
-            run_case(c, few[i]);
-        return;
-    }
-    static const int counts[][3] = {{1, 1, 1}, {2, 2, 2}, {7, 7, 7}, {1, 7, 2}, {7, 1, 7}};
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-        for (int flags = 0; flags < 8; flags++)
-            run_case(c, (Setting){.workers = counts[i][0],
-                                  .partitions = counts[i][1],
-                                  .splits = counts[i][2],
-                                  .one_row_chunks = flags & 1,
-                                  .constant_hash = flags & 2,
-                                  .restarts = flags & 4});
-    }
-}
 
 /* ---- pipelines ---- */
 
@@ -570,22 +368,26 @@ static LeatStream *sorted_distinct_pairs(LeatStream *const *in) {
 
 static const Case cases[] = {
     {.name = "map",
+     .cut = CUT_KEEPS_ROWS,
      .feeds = {TO_TWELVE},
      .batch_count = 3,
      .build = map_to_text,
      .expected = {"1\n2\n3\n4\n", "5\n6\n7\n8\n", "9\n10\n11\n12\n"}},
     {.name = "map of chunks",
+     .cut = CUT_KEEPS_ROWS,
      .feeds = {TO_TWELVE},
      .batch_count = 3,
      .build = map_chunks,
      .expected = {"2\n4\n6\n8\n", "10\n12\n14\n16\n", "18\n20\n22\n24\n"}},
     {.name = "flatMap",
+     .cut = CUT_KEEPS_ROWS,
      .feeds = {TO_TWELVE},
      .batch_count = 3,
      .build = flat_map_twice,
      .expected = {"1\n2\n2\n4\n3\n6\n4\n8\n", "5\n10\n6\n12\n7\n14\n8\n16\n",
                   "9\n18\n10\n20\n11\n22\n12\n24\n"}},
     {.name = "filter",
+     .cut = CUT_KEEPS_ROWS,
      .feeds = {TO_TWELVE},
      .batch_count = 3,
      .build = filter_even,
@@ -677,6 +479,7 @@ static const Case cases[] = {
      .is_set = true,
      .expected = {"('', 1)\n('hello', 2)\n('world', 1)\n('you', 1)\n", "('', 1)\n"}},
     {.name = "contains",
+     .cut = CUT_KEEPS_ROWS,
      .feeds = {{"line STRING",
                 {BATCH("b", "a", "bab", "", "a longer text than twelve bytes", "BBBBBBBBBBBBBBBBBBB")}}},
      .batch_count = 1,
@@ -790,6 +593,7 @@ static const Case cases[] = {
      .is_set = true,
      .expected = {"1 x\n1 x\n", "-1 x\n1 none\n1 x\n", "1 none\n", "-1 x\n", ""}},
     {.name = "updateStateByKey",
+     .cut = CUT_KEEPS_LAST,
      .feeds = {UPDATES},
      .batch_count = 6,
      .build = update_sum,

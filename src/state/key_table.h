@@ -65,8 +65,8 @@ typedef struct KeyTableOptions {
     /* For what stays and is large: 39 to 48 bytes a key instead of 64 to 128, and a quarter more time for a
      * key that is looked for. Grows by steps of a fifth. */
     bool is_dense;
-    Budget *budget;    /* borrowed; may be NULL */
-    const char *who;   /* static text for refusals */
+    Budget *budget;  /* borrowed; may be NULL */
+    const char *who; /* static text for refusals */
 } KeyTableOptions;
 
 /* The caller owns *out.  NO_MEMORY. */
