@@ -38,6 +38,7 @@ typedef enum LeatFunctionKind {
     LEAT_FUNCTION_MIN,
     LEAT_FUNCTION_MAX,
     LEAT_FUNCTION_CONCAT,
+    LEAT_FUNCTION_SUBTRACT,
 } LeatFunctionKind;
 
 typedef struct LeatUpdate LeatUpdate;
@@ -110,6 +111,8 @@ LEAT_API LeatFunction leat_min(void);
 LEAT_API LeatFunction leat_max(void);
 /* STRING values one behind the other in the order of the rows, the separator in between. */
 LEAT_API LeatFunction leat_concat(const char *separator);
+/* The inverse of leat_sum, for windows: a - b, column by column. */
+LEAT_API LeatFunction leat_subtract(void);
 
 /* ---- what an update function sees (updateStateByKey) ---- */
 

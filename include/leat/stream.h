@@ -126,6 +126,31 @@ LEAT_API LeatStream *leat_full_outer_join(LeatStream *a, LeatStream *b);
  * the state. Needs a checkpoint directory. */
 LEAT_API LeatStream *leat_update_state_by_key(LeatStream *stream, LeatFunction update);
 
+/* ---- windows ---- */
+
+/* The batches of a stream that lie in (T - length, T] at a time T. There is a window at every slide, counted
+ * from zero time, and only then does what follows have a batch; the first windows are shorter. Both must be
+ * multiples of the stream's own slide, which is the context's interval, or the slide of the window before. A
+ * slide beyond the length leaves out what lies between. There is a batch also when nothing came in (an empty
+ * one).
+ *
+ * With a checkpoint directory what a window still needs is kept there, and length and slide can only be
+ * changed under another name (leat_name). Without one a window begins anew with the program. */
+typedef struct LeatWindow {
+    LeatDuration length;
+    LeatDuration slide; /* 0: as often as the stream itself */
+} LeatWindow;
+
+/* The rows of the window, in the order in which they came. */
+LEAT_API LeatStream *leat_window(LeatStream *stream, LeatWindow window);
+/* leat_reduce over a window. */
+LEAT_API LeatStream *leat_reduce_by_window(LeatStream *stream, LeatFunction reduce, LeatWindow window);
+/* leat_reduce_by_key over a window. Keys are gone when they have left it. */
+LEAT_API LeatStream *leat_reduce_by_key_and_window(LeatStream *stream, LeatFunction reduce,
+                                                   LeatWindow window);
+/* Each row that is in the batch, as the key, with "count BIGINT": how often. */
+LEAT_API LeatStream *leat_count_by_value(LeatStream *stream);
+
 /* ---- outputs ---- */
 
 typedef struct LeatBatch LeatBatch; /* leat/batch.h */

@@ -42,6 +42,7 @@ struct SharedChunk {
     SharedBlock *blocks; /* but the one this struct is in */
     Column *columns;
     size_t size_bytes;
+    bool copies_strings;
     _Atomic uint32_t reference_count;
 };
 
@@ -121,7 +122,8 @@ CHECKED static Status share_buffers(SharedChunk *shared, const Column *in, View 
         if (views[i].size > VIEW_INLINE_MAX)
             plans[views[i].buffer].referenced_bytes += views[i].size;
     for (uint32_t b = 0; b < in->buffer_count; b++) {
-        plans[b].is_copied = 2 * plans[b].referenced_bytes < in->buffers[b]->capacity;
+        plans[b].is_copied =
+            shared->copies_strings || 2 * plans[b].referenced_bytes < in->buffers[b]->capacity;
         if (plans[b].is_copied) {
             copied_bytes += plans[b].referenced_bytes;
         } else if (plans[b].referenced_bytes) {
@@ -246,7 +248,8 @@ static void shared_destroy(SharedChunk *shared) {
     budget_free(shared->budget, shared, sizeof *shared);
 }
 
-Status chunk_share(const Chunk *in, Budget *budget, const char *who, SharedChunk **out, Error *err) {
+CHECKED static Status share(const Chunk *in, Budget *budget, const char *who, bool copies_strings,
+                            SharedChunk **out, Error *err) {
     Status st = STATUS_OK;
     SharedChunk *shared;
     uint32_t index[CHUNK_ROWS_MAX];
@@ -261,6 +264,7 @@ Status chunk_share(const Chunk *in, Budget *budget, const char *who, SharedChunk
     TRY(budget_alloc_zeroed(budget, sizeof *shared, who, (void **)&shared, err));
     shared->budget = budget;
     shared->who = who;
+    shared->copies_strings = copies_strings;
     shared->size_bytes = sizeof *shared;
     atomic_init(&shared->reference_count, 1);
     shared->chunk = (Chunk){.schema = in->schema,
@@ -278,6 +282,14 @@ Status chunk_share(const Chunk *in, Budget *budget, const char *who, SharedChunk
 fail:
     shared_destroy(shared);
     return st;
+}
+
+Status chunk_share(const Chunk *in, Budget *budget, const char *who, SharedChunk **out, Error *err) {
+    return share(in, budget, who, false, out, err);
+}
+
+Status chunk_copy(const Chunk *in, Budget *budget, const char *who, SharedChunk **out, Error *err) {
+    return share(in, budget, who, true, out, err);
 }
 
 SharedChunk *shared_chunk_retain(SharedChunk *shared) {

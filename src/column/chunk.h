@@ -71,6 +71,9 @@ typedef struct SharedChunk SharedChunk;
 /* The selected rows of `in`, kept: fixed-size data is copied, constants stay constant, string buffers are
  * shared when at least half of their bytes are referenced, else copied. The caller owns *out.  NO_MEMORY. */
 CHECKED Status chunk_share(const Chunk *in, Budget *budget, const char *who, SharedChunk **out, Error *err);
+/* The same with every string copied: for who keeps rows longer than their batch, so that no buffer of the
+ * input, which is charged to somebody else, stays with them. */
+CHECKED Status chunk_copy(const Chunk *in, Budget *budget, const char *who, SharedChunk **out, Error *err);
 SharedChunk *shared_chunk_retain(SharedChunk *shared);
 void shared_chunk_release(SharedChunk *shared); /* NULL is allowed */
 const Chunk *shared_chunk_view(const SharedChunk *shared);

@@ -41,6 +41,8 @@ const char *build_function_text(LeatFunctionKind kind) {
         return "leat_max()";
     case LEAT_FUNCTION_CONCAT:
         return "leat_concat()";
+    case LEAT_FUNCTION_SUBTRACT:
+        return "leat_subtract()";
     }
     return "a function of unknown kind";
 }
@@ -52,17 +54,19 @@ Arena *build_arena(const LeatContext *context) {
 }
 
 bool build_can_combine(const LeatStream *a, LeatStream **b, const char *call) {
-    int64_t interval_ms = a->context->options.interval_ms;
-    if ((*b)->context != a->context) {
+    if ((*b)->context != a->context)
         context_refuse(a->context, STATUS_INVALID, "%s: the streams belong to different contexts", call);
-        return false;
-    }
-    if (a->node->slide == (*b)->node->slide)
+    else if ((*b)->node->slide != a->node->slide)
+        context_refuse(a->context, STATUS_INVALID,
+                       "%s: the streams have different slide durations: %" PRId64 " ms and %" PRId64 " ms",
+                       call, build_slide_ms(a), build_slide_ms(*b));
+    else
         return true;
-    context_refuse(a->context, STATUS_INVALID,
-                   "%s: the streams have different slide durations: %" PRId64 " ms and %" PRId64 " ms", call,
-                   (int64_t)a->node->slide * interval_ms, (int64_t)(*b)->node->slide * interval_ms);
     return false;
+}
+
+int64_t build_slide_ms(const LeatStream *stream) {
+    return (int64_t)stream->node->slide * stream->context->options.interval_ms;
 }
 
 LeatStream *build_stream(LeatContext *context, PlanNode *node, const Schema *schema) {
@@ -140,4 +144,34 @@ PlanNode *build_node(LeatContext *context, PlanKind kind, const char *call, Leat
 
 uint32_t build_key_count(const LeatStream *stream) {
     return stream->schema->key_count ? stream->schema->key_count : 1;
+}
+
+bool build_reduces(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count) {
+    const Schema *schema = stream->schema;
+    if (!build_takes(stream->context, call, reduce, KIND_BITS_REDUCE,
+                     "leat_sum(), leat_min(), leat_max(), leat_concat() or leat_reduce_function()"))
+        return false;
+    if (key_count == schema->column_count) {
+        context_refuse(stream->context, STATUS_INVALID, "%s: there is no value behind the key in %s", call,
+                       build_schema_text(schema).text);
+        return false;
+    }
+    for (uint32_t i = key_count; i < schema->column_count; i++) {
+        const Type *type = &schema->fields[i].type;
+        const char *wanted = NULL;
+        if (reduce->kind == LEAT_FUNCTION_SUM && type->kind != LEAT_BIGINT && type->kind != LEAT_DOUBLE)
+            wanted = "BIGINT and DOUBLE";
+        else if (reduce->kind == LEAT_FUNCTION_CONCAT && type->kind != LEAT_STRING)
+            wanted = "STRING";
+        else if (!build_is_scalar(type))
+            wanted = "scalar";
+        if (!wanted)
+            continue;
+        context_refuse(stream->context, STATUS_INVALID, "%s: %s takes %s values, '%s' is none in %s%s", call,
+                       build_function_text(reduce->kind), wanted, schema->fields[i].name,
+                       build_schema_text(schema).text,
+                       key_count == 0 && schema->key_count ? " (all columns are values here)" : "");
+        return false;
+    }
+    return true;
 }

@@ -20,12 +20,14 @@ const char *build_function_text(LeatFunctionKind kind); /* "leat_sum()" */
 /* ---- streams and nodes ---- */
 /* Is there a stream to go on from, and may the context still be built? */
 bool build_can_extend(const LeatStream *stream, const char *call);
-/* For operations of two streams: may `*b`, which is not NULL, stand beside `a`? */
+/* For operations of two streams: may `*b`, which is not NULL, stand beside `a`? Both give batches at the same
+ * times. */
 bool build_can_combine(const LeatStream *a, LeatStream **b, const char *call);
 LeatStream *build_stream(LeatContext *context, PlanNode *node, const Schema *schema);
 /* A node of one input; the caller gives it a schema. */
 PlanNode *build_node(LeatContext *context, PlanKind kind, const char *call, LeatStream *input,
                      const LeatFunction *function);
+int64_t build_slide_ms(const LeatStream *stream);   /* the time between two batches */
 uint32_t build_key_count(const LeatStream *stream); /* where no key was named it is the first column */
 
 /* ---- schemas ---- */
@@ -48,5 +50,7 @@ enum {
 /* Is `function` one of the kinds that the call takes, and whole? `wanted` lists them for the message. */
 bool build_takes(LeatContext *context, const char *call, const LeatFunction *function, unsigned kinds,
                  const char *wanted);
+/* Do the value columns, those from key_count on, suit the reduce function? */
+bool build_reduces(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count);
 
 #endif

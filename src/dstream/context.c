@@ -261,7 +261,7 @@ static void stop_on_signal(void *self, int signal_number) {
 /* Stateful operations need a place for what they know. */
 static const char *stateful_call(const Plan *plan) {
     for (uint32_t i = 0; i < plan->node_count; i++) {
-        if (plan_is_stateful(plan->nodes[i]))
+        if (plan_needs_checkpoint(plan->nodes[i]))
             return plan->nodes[i]->call;
     }
     return NULL;

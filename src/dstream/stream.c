@@ -165,40 +165,9 @@ LeatStream *leat_union(LeatStream *a, LeatStream *b) {
     return build_stream(context, node, node->schema);
 }
 
-/* Do the value columns, those from key_count on, suit the reduce function? */
-static bool reduces(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count) {
-    const Schema *schema = stream->schema;
-    if (!build_takes(stream->context, call, reduce, KIND_BITS_REDUCE,
-                     "leat_sum(), leat_min(), leat_max(), leat_concat() or leat_reduce_function()"))
-        return false;
-    if (key_count == schema->column_count) {
-        context_refuse(stream->context, STATUS_INVALID, "%s: there is no value behind the key in %s", call,
-                       build_schema_text(schema).text);
-        return false;
-    }
-    for (uint32_t i = key_count; i < schema->column_count; i++) {
-        const Type *type = &schema->fields[i].type;
-        const char *wanted = NULL;
-        if (reduce->kind == LEAT_FUNCTION_SUM && type->kind != LEAT_BIGINT && type->kind != LEAT_DOUBLE)
-            wanted = "BIGINT and DOUBLE";
-        else if (reduce->kind == LEAT_FUNCTION_CONCAT && type->kind != LEAT_STRING)
-            wanted = "STRING";
-        else if (!build_is_scalar(type))
-            wanted = "scalar";
-        if (!wanted)
-            continue;
-        context_refuse(stream->context, STATUS_INVALID, "%s: %s takes %s values, '%s' is none in %s%s", call,
-                       build_function_text(reduce->kind), wanted, schema->fields[i].name,
-                       build_schema_text(schema).text,
-                       key_count == 0 && schema->key_count ? " (all columns are values here)" : "");
-        return false;
-    }
-    return true;
-}
-
 LeatStream *leat_reduce(LeatStream *stream, LeatFunction reduce) {
     const char *call = "leat_reduce";
-    if (!build_can_extend(stream, call) || !reduces(stream, call, &reduce, 0))
+    if (!build_can_extend(stream, call) || !build_reduces(stream, call, &reduce, 0))
         return NULL;
     PlanNode *node = build_node(stream->context, PLAN_AGGREGATE, call, stream, &reduce);
     node->schema = build_with_key_count(stream->context, stream->schema, 0);
@@ -217,7 +186,7 @@ LeatStream *leat_count(LeatStream *stream) {
 
 LeatStream *leat_reduce_by_key(LeatStream *stream, LeatFunction reduce) {
     const char *call = "leat_reduce_by_key";
-    if (!build_can_extend(stream, call) || !reduces(stream, call, &reduce, build_key_count(stream)))
+    if (!build_can_extend(stream, call) || !build_reduces(stream, call, &reduce, build_key_count(stream)))
         return NULL;
     PlanNode *node = build_node(stream->context, PLAN_AGGREGATE, call, stream, &reduce);
     node->schema = build_with_key_count(stream->context, stream->schema, build_key_count(stream));

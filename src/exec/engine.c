@@ -19,6 +19,7 @@
 #include "exec/keyed_state.h"
 #include "exec/operator.h"
 #include "exec/pool.h"
+#include "exec/window_state.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ enum {
     /* Measured: waking a worker and waiting for it costs more than this much text does. */
     INLINE_BYTES_MAX = 64 << 10,
     INLINE_STATE_KEYS_MAX = 16 << 10, /* a stateful operator visits them all in every batch */
+    INLINE_STATE_BYTES_MAX = 1 << 20, /* a window all its rows */
 };
 
 typedef struct Hop {
@@ -103,8 +105,8 @@ static EngineNode *input_of(Engine *engine, const EngineNode *node, uint32_t i) 
 /* ---- compiling: levels and routes ---- */
 
 static bool is_breaker(PlanKind kind) {
-    return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_SORT || kind == PLAN_KEYED_PROCESS ||
-           kind == PLAN_COGROUP;
+    return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_SORT || kind == PLAN_WINDOW ||
+           kind == PLAN_KEYED_PROCESS || kind == PLAN_COGROUP;
 }
 
 static void give_levels(Engine *engine) {
@@ -189,9 +191,24 @@ CHECKED static Status create_keyed_state(Engine *engine, EngineNode *node, Error
     return keyed_state_create(options, &node->state, err);
 }
 
+CHECKED static Status create_window_state(Engine *engine, EngineNode *node, Error *err) {
+    const PlanNode *plan_node = node->node;
+    uint64_t stride = plan_node->inputs[0]->slide;
+    uint64_t span = plan_node->length + (plan_node->gives_changes ? plan_node->slide : 0);
+    WindowStateOptions options = {.schema = plan_node->inputs[0]->schema,
+                                  .slot_count = (uint32_t)(span / stride),
+                                  .stride = stride,
+                                  .slide = plan_node->slide,
+                                  .budget = engine->options.budget_kept,
+                                  .who = node->who};
+    return window_state_create(options, &node->state, err);
+}
+
 CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *err) {
     const PlanNode *plan_node = node->node;
-    if (plan_node->kind == PLAN_KEYED_PROCESS)
+    if (plan_node->kind == PLAN_WINDOW)
+        TRY(create_window_state(engine, node, err));
+    else if (plan_is_stateful(plan_node))
         TRY(create_keyed_state(engine, node, err));
     ProducerOptions options = {
         .node = plan_node,
@@ -214,6 +231,8 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         return sort_create(&options, &node->producer, err);
     case PLAN_AGGREGATE:
         return aggregate_create(&options, &node->producer, err);
+    case PLAN_WINDOW:
+        return window_create(&options, &node->producer, err);
     case PLAN_KEYED_PROCESS:
         return keyed_process_create(&options, &node->producer, err);
     case PLAN_COGROUP:
@@ -365,7 +384,8 @@ CHECKED static Status find_presence(Engine *engine, EngineNode *node, EngineBatc
         if (!input_of(engine, node, k)->has_batch)
             return error_set(err, STATUS_INVALID, "%s: its %s stream has no batch at %" PRId64 " ms",
                              plan_node->call, k == 0 ? "first" : "second", batch.time_ms);
-    node->has_batch = is_due && (input_of(engine, node, 0)->has_batch || (node->state && node->had_batch));
+    node->has_batch = is_due && (input_of(engine, node, 0)->has_batch || plan_node->kind == PLAN_WINDOW ||
+                                 (node->state && node->had_batch));
     return STATUS_OK;
 }
 
@@ -422,7 +442,9 @@ static bool is_small(const Engine *engine) {
         for (uint32_t s = 0; node->input && node->has_batch && s < node->input->splits.count; s++)
             size_bytes += node->input->splits.splits[s]->size_bytes;
     }
-    return size_bytes < INLINE_BYTES_MAX && state_stats(engine).state_keys < INLINE_STATE_KEYS_MAX;
+    EngineStats state = state_stats(engine);
+    return size_bytes < INLINE_BYTES_MAX && state.state_keys < INLINE_STATE_KEYS_MAX &&
+           state.state_bytes < INLINE_STATE_BYTES_MAX;
 }
 
 static void begin_producer(Engine *engine, EngineNode *node, EngineBatch batch) {
@@ -588,8 +610,8 @@ static void end_batch(Engine *engine, bool is_kept) {
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
         EngineNode *node = &engine->nodes[i];
         if (node->state && is_kept) {
+            node->had_batch |= node->has_batch || changed_parts(node);
             node->state->class->keep(node->state);
-            node->had_batch |= node->has_batch;
         } else if (node->state) {
             node->state->class->rollback(node->state);
         }

@@ -11,11 +11,12 @@
  *   E3  Output rows of a keyed operator are ordered by key hash; partitions are ranges of it.
  *   E4  A source without a batch (has_batch false) gives none to what depends on it; a node of several inputs
  *       of which one has none is an error (INVALID, naming the call); a stateful operator runs over its old
- *       state, unless it never had a batch before (an empty one is enough; this is part of its state).
+ *       state, unless it never had a batch before (an empty one is enough; this is part of its state). A
+ *       window gives what it has kept.
  *   E5  A node gives a batch only where the batch id is a multiple of its slide.
  *
- * Memory   chunks and partial results are charged to budget_in_flight, state to budget_state. NO_MEMORY names
- *          the operator.
+ * Memory   chunks and partial results are charged to budget_in_flight, state to budget_state, what windows
+ *          keep to budget_kept. NO_MEMORY names the operator.
  * Threads  one owner (the driver); workers inside.
  */
 #ifndef LEAT_EXEC_ENGINE_H
@@ -34,6 +35,7 @@ typedef struct EngineOptions {
     uint32_t worker_count;    /* >= 1; may differ at every start */
     uint32_t partition_count; /* of keyed state and results, 1..256; fixed by the checkpoint */
     Budget *budget_in_flight, *budget_state;
+    Budget *budget_kept; /* of the chunks that windows keep */
     /* For hostile runs; 0 in production. */
     uint32_t chunk_rows_max; /* rows per chunk that scans and builders give; 0: CHUNK_ROWS_MAX */
     bool constant_hash;      /* every key has the same hash */

@@ -52,3 +52,7 @@ LeatFunction leat_max(void) {
 LeatFunction leat_concat(const char *separator) {
     return (LeatFunction){.kind = LEAT_FUNCTION_CONCAT, .text = separator};
 }
+
+LeatFunction leat_subtract(void) {
+    return (LeatFunction){.kind = LEAT_FUNCTION_SUBTRACT};
+}

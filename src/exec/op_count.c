@@ -1,4 +1,4 @@
-/* op_count.c - how many rows a batch has: one row, also for an empty batch. */
+/* op_count.c - how many rows a batch has: one row, also for an empty batch unless it is to be skipped. */
 #include "exec/operator.h"
 
 #include <stdlib.h>
@@ -56,6 +56,8 @@ CHECKED static Status count_produce(Producer *producer, uint32_t worker, uint32_
     int64_t sum = 0;
     for (uint32_t w = 0; w < count->worker_count; w++)
         sum += (int64_t)count->counts[w];
+    if (sum == 0 && producer->node->skips_empty)
+        return STATUS_OK;
     Column column = {.type = &schema->fields[0].type, .data = &sum};
     Chunk chunk = {.schema = schema, .columns = &column, .row_count = 1, .selected_count = 1};
     return emit_chunk(out, &chunk, err);

@@ -138,6 +138,8 @@ CHECKED Status count_create(const ProducerOptions *options, Producer **out, Erro
 CHECKED Status sort_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status aggregate_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status cogroup_create(const ProducerOptions *options, Producer **out, Error *err);
+/* Its state is a window_state. */
+CHECKED Status window_create(const ProducerOptions *options, Producer **out, Error *err);
 /* Its state is a keyed_state. */
 CHECKED Status keyed_process_create(const ProducerOptions *options, Producer **out, Error *err);
 

@@ -122,7 +122,41 @@ static bool can_fold(LeatFunctionKind function, LeatType type) {
     }
 }
 
+/* What a window that gives changes puts behind its columns. */
+static bool has_sign(const Schema *schema) {
+    return schema->column_count > 0 && schema->fields[schema->column_count - 1].type.kind == LEAT_BIGINT;
+}
+
+CHECKED static Status check_window(const PlanNode *node, Error *err) {
+    const Schema *in = node->inputs[0]->schema, *out = node->schema;
+    uint64_t stride = node->inputs[0]->slide;
+    if (node->length == 0 || node->slide == 0 || node->length % stride || node->slide % stride)
+        return error_set(err, STATUS_INVALID,
+                         "%s: %" PRIu64 " batches every %" PRIu64
+                         ": both must be a multiple of the slide duration of the parent stream (%" PRIu64 ")",
+                         node->call, node->length, node->slide, stride);
+    Schema rows = {.fields = out->fields, .column_count = out->column_count - node->gives_changes};
+    bool fits = (!node->gives_changes || has_sign(out)) && have_equal_types(&rows, in);
+    return fits ? STATUS_OK : refuse_schema(node, out, in, err);
+}
+
+CHECKED static Status check_inverse(const PlanNode *node, Error *err) {
+    const PlanNode *in = node->inputs[0];
+    bool is_inverse =
+        node->inverse.kind == LEAT_FUNCTION_REDUCE || node->inverse.kind == LEAT_FUNCTION_SUBTRACT;
+    bool is_filter = node->filter.kind == LEAT_FUNCTION_PREDICATE || !node->filter.call.predicate;
+    if (in->kind != PLAN_WINDOW || !in->gives_changes || !is_inverse || !is_filter)
+        return refuse_function(node, err);
+    for (uint32_t c = node->schema->key_count; c < node->schema->column_count; c++)
+        if (node->inverse.kind == LEAT_FUNCTION_SUBTRACT &&
+            !can_fold(LEAT_FUNCTION_SUM, node->schema->fields[c].type.kind))
+            return refuse_column(node, "leat_subtract cannot take from", &node->schema->fields[c], err);
+    return STATUS_OK;
+}
+
 CHECKED static Status check_aggregate(const PlanNode *node, Error *err) {
+    const Schema *in = node->inputs[0]->schema;
+    Schema values = {.fields = in->fields, .column_count = in->column_count - node->is_cumulative};
     const char *what = NULL;
     switch (node->function.kind) {
     case LEAT_FUNCTION_SUM:
@@ -143,12 +177,12 @@ CHECKED static Status check_aggregate(const PlanNode *node, Error *err) {
     default:
         return refuse_function(node, err);
     }
-    if (!have_equal_types(node->schema, node->inputs[0]->schema))
-        return refuse_schema(node, node->schema, node->inputs[0]->schema, err);
+    if (!have_equal_types(node->schema, &values))
+        return refuse_schema(node, node->schema, in, err);
     for (uint32_t c = node->schema->key_count; c < node->schema->column_count; c++)
         if (!can_fold(node->function.kind, node->schema->fields[c].type.kind))
             return refuse_column(node, what, &node->schema->fields[c], err);
-    return STATUS_OK;
+    return node->is_cumulative ? check_inverse(node, err) : STATUS_OK;
 }
 
 CHECKED static Status check_keyed_process(const PlanNode *node, Error *err) {
@@ -225,6 +259,8 @@ Status plan_check_node(const PlanNode *node, Error *err) {
         return check_aggregate(node, err);
     case PLAN_SORT:
         return check_sort(node, err);
+    case PLAN_WINDOW:
+        return check_window(node, err);
     case PLAN_KEYED_PROCESS:
         return check_keyed_process(node, err);
     case PLAN_COGROUP:

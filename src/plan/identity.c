@@ -5,12 +5,14 @@
  *
  *     source   <id>  <source kind>  <columns>
  *     state    <id>  <call>         <key columns>  <state columns>  <function version>
+ *     window   <id>  <call>         <columns>      <length>         <slide>
  *     output   <id>  <call>
  *
  * Lines of another first word are passed over: a later version may add some.
  */
 #include "plan/plan.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum { IDENTITY_FIELDS_MAX = 6 };
@@ -28,6 +30,15 @@ static void put_columns(Text *out, const Schema *schema, uint32_t column_count) 
     text_deinit(&columns);
 }
 
+static void put_state(const PlanNode *node, Text *out) {
+    text_append(out, STR("state"));
+    put_field(out, str_from(node->id));
+    put_field(out, str_from(node->call));
+    put_columns(out, node->schema, node->schema->key_count);
+    put_columns(out, node->state_schema, node->state_schema->column_count);
+    text_appendf(out, "\t%u", node->function.version);
+}
+
 static void put_node(const PlanNode *node, Text *out) {
     switch (node->kind) {
     case PLAN_SOURCE:
@@ -36,13 +47,20 @@ static void put_node(const PlanNode *node, Text *out) {
         put_field(out, str_from(node->source_kind));
         put_columns(out, node->schema, node->schema->column_count);
         break;
+    case PLAN_AGGREGATE:
+        if (!node->is_cumulative)
+            return;
+        put_state(node, out);
+        break;
     case PLAN_KEYED_PROCESS:
-        text_append(out, STR("state"));
+        put_state(node, out);
+        break;
+    case PLAN_WINDOW:
+        text_append(out, STR("window"));
         put_field(out, str_from(node->id));
         put_field(out, str_from(node->call));
-        put_columns(out, node->schema, node->schema->key_count);
-        put_columns(out, node->state_schema, node->state_schema->column_count);
-        text_appendf(out, "\t%u", node->function.version);
+        put_columns(out, node->inputs[0]->schema, node->inputs[0]->schema->column_count);
+        text_appendf(out, "\t%" PRIu64 "\t%" PRIu64, node->length, node->slide);
         break;
     case PLAN_OUTPUT:
         text_append(out, STR("output"));
@@ -114,14 +132,34 @@ CHECKED static Status compare_state(const Str *saved, const Str *now, Error *err
     return STATUS_OK;
 }
 
+CHECKED static Status compare_window(const Str *saved, const Str *now, Error *err) {
+    if (!str_equal(saved[2], now[2]))
+        return error_set(err, STATUS_INVALID,
+                         "operator '%.*s': it was made by %.*s, the program now says %.*s", STR_ARG(saved[1]),
+                         STR_ARG(saved[2]), STR_ARG(now[2]));
+    if (!str_equal(saved[3], now[3]))
+        return error_set(err, STATUS_INVALID,
+                         "operator '%.*s': its columns were (%.*s), the program now says (%.*s)",
+                         STR_ARG(saved[1]), STR_ARG(saved[3]), STR_ARG(now[3]));
+    if (!str_equal(saved[4], now[4]) || !str_equal(saved[5], now[5]))
+        return error_set(err, STATUS_INVALID,
+                         "operator '%.*s': its window was of %.*s batches every %.*s, the program now says "
+                         "%.*s every %.*s",
+                         STR_ARG(saved[1]), STR_ARG(saved[4]), STR_ARG(saved[5]), STR_ARG(now[4]),
+                         STR_ARG(now[5]));
+    return STATUS_OK;
+}
+
 CHECKED static Status compare_line(const Str *saved, Str identity, Error *err) {
-    bool is_source = str_equal(saved[0], STR("source"));
-    if (!is_source && !str_equal(saved[0], STR("state")))
+    bool is_source = str_equal(saved[0], STR("source")), is_window = str_equal(saved[0], STR("window"));
+    if (!is_source && !is_window && !str_equal(saved[0], STR("state")))
         return STATUS_OK; /* outputs may come and go */
     Str now[IDENTITY_FIELDS_MAX];
     if (!find_line(identity, saved[0], saved[1], now))
         return error_set(err, STATUS_INVALID, "%s '%.*s' of the checkpoint is not in the program (%.*s)",
                          is_source ? "source" : "operator", STR_ARG(saved[1]), STR_ARG(saved[2]));
+    if (is_window)
+        return compare_window(saved, now, err);
     return is_source ? compare_source(saved, now, err) : compare_state(saved, now, err);
 }
 

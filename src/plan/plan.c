@@ -64,7 +64,11 @@ LeatFunction plan_function(Plan *plan, LeatFunction function) {
 /* ---- what a node is ---- */
 
 bool plan_is_stateful(const PlanNode *node) {
-    return node->kind == PLAN_KEYED_PROCESS;
+    return node->kind == PLAN_KEYED_PROCESS || node->kind == PLAN_WINDOW || node->is_cumulative;
+}
+
+bool plan_needs_checkpoint(const PlanNode *node) {
+    return plan_is_stateful(node) && (node->kind != PLAN_WINDOW || node->gives_changes);
 }
 
 bool plan_needs_every_input(const PlanNode *node) {
@@ -127,33 +131,58 @@ static void drop_unused(Plan *plan) {
     free(is_needed);
 }
 
+/* Takes the id for the node, if no other has it. */
+CHECKED static Status take_id(Plan *plan, Map *taken, PlanNode *node, Str id, Error *err) {
+    const PlanNode *other = map_find(taken, id);
+    node->id = plan_text(plan, id.data);
+    if (other)
+        return error_set(err, STATUS_INVALID, "%s: the name '%s' is taken by %s already", node->call,
+                         node->id, other->call);
+    map_put(taken, str_from(node->id), node);
+    return STATUS_OK;
+}
+
+/* P2, of a node that is not inside of another call. */
+CHECKED static Status give_id(Plan *plan, Map *taken, Map *ordinals, PlanNode *node, Error *err) {
+    Str kind = id_kind(node);
+    uintptr_t ordinal = (uintptr_t)map_find(ordinals, kind);
+    map_put(ordinals, kind, (void *)(ordinal + 1));
+    Text id = {0};
+    if (node->name)
+        text_append(&id, str_from(node->name));
+    else
+        text_appendf(&id, "%.*s#%zu", STR_ARG(kind), (size_t)ordinal);
+    Status st = take_id(plan, taken, node, text_str(&id), err);
+    text_deinit(&id);
+    return st;
+}
+
+/* The head may have no state of its own: the id is then only what the others go by. */
+CHECKED static Status give_part_id(Plan *plan, Map *taken, PlanNode *node, Error *err) {
+    Text id = {0};
+    text_appendf(&id, "%s.window", node->head->id);
+    Status st = take_id(plan, taken, node, text_str(&id), err);
+    text_deinit(&id);
+    return st;
+}
+
 /* P2. Counted per kind and over what runs, so that a stateless node, or one that nothing
  * needs, moves no number. */
 CHECKED static Status give_ids(Plan *plan, Error *err) {
     Status st = STATUS_OK;
     Map taken = {0}, ordinals = {0};
-    for (uint32_t i = 0; i < plan->node_count; i++) {
-        PlanNode *node = plan->nodes[i];
-        if (!has_id(node))
-            continue;
-        Str kind = id_kind(node);
-        uintptr_t ordinal = (uintptr_t)map_find(&ordinals, kind);
-        map_put(&ordinals, kind, (void *)(ordinal + 1));
-        Text id = {0};
-        if (node->name)
-            text_append(&id, str_from(node->name));
-        else
-            text_appendf(&id, "%.*s#%zu", STR_ARG(kind), (size_t)ordinal);
-        node->id = plan_text(plan, text_str(&id).data);
-        text_deinit(&id);
-        const PlanNode *other = map_find(&taken, str_from(node->id));
-        if (other) {
-            st = error_set(err, STATUS_INVALID, "%s: the name '%s' is taken by %s already", node->call,
-                           node->id, other->call);
-            break;
-        }
-        map_put(&taken, str_from(node->id), node);
-    }
+    bool *is_head = xcalloc(plan->node_count, sizeof(bool));
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        if (plan->nodes[i]->head)
+            is_head[plan->nodes[i]->head->index] = true;
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        if (is_head[i] || (has_id(plan->nodes[i]) && !plan->nodes[i]->head))
+            TRY_GOTO(done, give_id(plan, &taken, &ordinals, plan->nodes[i], err));
+    for (uint32_t i = 0; i < plan->node_count; i++)
+        if (plan->nodes[i]->head)
+            TRY_GOTO(done, give_part_id(plan, &taken, plan->nodes[i], err));
+done:
+    free(is_head);
     map_deinit(&taken);
     map_deinit(&ordinals);
     return st;
@@ -196,13 +225,15 @@ static const char *function_text(const LeatFunction *function) {
         [LEAT_FUNCTION_CONTAINS] = "leat_contains", [LEAT_FUNCTION_PAIR_WITH_I64] = "leat_pair_with_i64",
         [LEAT_FUNCTION_SUM] = "leat_sum",           [LEAT_FUNCTION_MIN] = "leat_min",
         [LEAT_FUNCTION_MAX] = "leat_max",           [LEAT_FUNCTION_CONCAT] = "leat_concat",
+        [LEAT_FUNCTION_SUBTRACT] = "leat_subtract",
     };
     return texts[function->kind];
 }
 
 static bool has_function(const PlanNode *node) {
     return node->kind != PLAN_SOURCE && node->kind != PLAN_UNION && node->kind != PLAN_COUNT &&
-           node->kind != PLAN_SORT && node->kind != PLAN_COGROUP && node->kind != PLAN_OUTPUT;
+           node->kind != PLAN_SORT && node->kind != PLAN_WINDOW && node->kind != PLAN_COGROUP &&
+           node->kind != PLAN_OUTPUT;
 }
 
 static void format_order(const PlanNode *node, Text *out) {
@@ -236,6 +267,13 @@ void plan_format(const Plan *plan, Text *out) {
         }
         if (node->kind == PLAN_SORT)
             format_order(node, out);
+        if (node->is_cumulative)
+            text_appendf(out, "  inverse %s", function_text(&node->inverse));
+        if (node->kind == PLAN_WINDOW)
+            text_appendf(out, "  last %" PRIu64 " batches%s", node->length,
+                         node->gives_changes ? ", changes" : "");
+        if (node->slide > 1)
+            text_appendf(out, "  every %" PRIu64, node->slide);
         text_append(out, STR("  ("));
         schema_format(node->schema, out);
         text_append_byte(out, ')');

@@ -5,7 +5,7 @@
  *   P1  A node's inputs have lower indices: the nodes are in topological order.
  *   P2  Operator ids (D7) are unique: sources, stateful operators and outputs have one; adding a stateless
  *       node never changes another's id. An id is the user's name if there is one, else kind '#' ordinal
- *       among that kind.
+ *       among that kind; of a window inside of another call it is that of the call and ".window".
  *   P3  A plan does not change once plan_finish has returned.
  *
  * Memory  everything in the plan's arena.  Threads  one owner until finished, then read by all.
@@ -25,6 +25,7 @@ typedef enum PlanKind {
     PLAN_AGGREGATE,     /* function: reduce, sum, min, max, concat; by key when schema.key_count > 0 */
     PLAN_COUNT,         /* one row, also for an empty batch */
     PLAN_SORT,          /* all rows in order, or the first row_limit of them */
+    PLAN_WINDOW,        /* the rows of the last batches; stateful */
     PLAN_KEYED_PROCESS, /* function: update; stateful */
     PLAN_COGROUP,       /* the values of each key, of one input or of two side by side; `cogroup` */
     PLAN_OUTPUT,
@@ -52,6 +53,8 @@ struct PlanNode {
     const char *call; /* the public call that made it, for messages: "leat_reduce_by_key" */
     const char *id;   /* P2; NULL where the kind has none */
     const char *name; /* the user's, or NULL */
+    /* The node that the call gave, where it made several: this one goes by its name. NULL: it is that. */
+    PlanNode *head;
     /* What it gives; of an output: what it takes. PLAN_AGGREGATE by key, PLAN_KEYED_PROCESS and PLAN_COGROUP:
      * key columns first, as many as its key_count says, which are also the first columns of each input. */
     const Schema *schema;
@@ -67,7 +70,26 @@ struct PlanNode {
     const char *source_kind; /* "socket" */
     bool is_text;            /* gives bytes that are decoded as lines: `schema` is one STRING column */
 
-    /* PLAN_KEYED_PROCESS */
+    /* PLAN_WINDOW: at batch id T, a multiple of `slide`, the batches of the input in (T - length, T]. Both are
+     * multiples of the input's slide. */
+    uint64_t length;
+    /* Instead of rows, what changes since the window of T - slide: first the rows of the batches in (T -
+     * slide - length, T - length], then those in (T - slide, T]; behind the columns of the input stands a
+     * BIGINT, -1 for the first and 1 for the others. */
+    bool gives_changes;
+
+    /* PLAN_AGGREGATE over a window that gives changes: the value of each key goes on from window to window,
+     * function(inverse(value, what leaves), what enters); stateful. Keys stay until `filter` does not hold
+     * for their row, or, with drops_zero, until all their values are 0. */
+    bool is_cumulative;
+    LeatFunction inverse; /* subtract, reduce; takes out of `a` what `b` has put in */
+    LeatFunction filter;  /* predicate, or none: its call is NULL */
+    bool drops_zero;
+
+    /* PLAN_COUNT: an empty batch gives no row instead of 0 */
+    bool skips_empty;
+
+    /* PLAN_KEYED_PROCESS; a cumulative PLAN_AGGREGATE: its values */
     const Schema *state_schema;
 
     /* PLAN_SORT: by the first of these columns, where it is equal by the next. Scalar columns, at least one. */
@@ -129,6 +151,8 @@ bool plan_is_order_sensitive(const PlanNode *aggregate);
 Schema *plan_cogroup_schema(Arena *arena, PlanCogroup mode, const Schema *const *inputs, uint32_t input_count,
                             uint32_t key_count);
 bool plan_is_stateful(const PlanNode *node);
+/* Is it refused without a checkpoint directory? A window of rows is not: it forgets with the process. */
+bool plan_needs_checkpoint(const PlanNode *node);
 /* Does it fail when one of its inputs has no batch at a time at which it is due? Others give none then. */
 bool plan_needs_every_input(const PlanNode *node);
 /* The first STRING column, which leat_split and leat_contains work on; column_count: there is none. */

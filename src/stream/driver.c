@@ -120,11 +120,13 @@ static void fill_in_defaults(DriverOptions *options) {
         options->snapshot_log_bytes = SNAPSHOT_LOG_BYTES_DEFAULT;
 }
 
-/* How the memory of the process is divided. The rest is for what windows will keep. */
+/* How the memory of the process is divided. A program without windows leaves their part unused: so what is in
+ * flight may take more than the part that is left; all together stay within the whole. */
 static void divide_memory(Driver *driver) {
     uint64_t all = driver->options.memory_bytes;
     budget_init(&driver->budget_total, "memory", all, NULL);
     budget_init(&driver->budget_state, "state", all / 2, &driver->budget_total);
+    budget_init(&driver->budget_kept, "kept chunks", all / 4, &driver->budget_total);
     budget_init(&driver->budget_in_flight, "in flight", all / 4, &driver->budget_total);
     budget_init(&driver->budget_receivers, "receivers", all / 10, &driver->budget_total);
 }
@@ -145,7 +147,7 @@ static void collect_nodes(Driver *driver) {
 
 CHECKED static Status refuse_state_without_checkpoint(const Plan *plan, Error *err) {
     for (uint32_t i = 0; i < plan->node_count; i++)
-        if (plan_is_stateful(plan->nodes[i]))
+        if (plan_needs_checkpoint(plan->nodes[i]))
             return error_set(
                 err, STATUS_INVALID,
                 "%s: needs a checkpoint directory to keep its state in; set one with leat_checkpoint",
@@ -230,6 +232,7 @@ Status driver_create(Plan *plan, DriverOptions options, Driver **out, Error *err
                                     .partition_count = driver->options.partition_count,
                                     .budget_in_flight = &driver->budget_in_flight,
                                     .budget_state = &driver->budget_state,
+                                    .budget_kept = &driver->budget_kept,
                                     .chunk_rows_max = options.chunk_rows_max,
                                     .constant_hash = options.constant_hash};
     TRY_GOTO(failed, engine_create(plan, engine_options, &driver->engine, err));

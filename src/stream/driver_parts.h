@@ -34,7 +34,7 @@ struct Driver {
     DriverOptions options;
     Env *env;
     Plan *plan;
-    Budget budget_total, budget_state, budget_in_flight, budget_receivers;
+    Budget budget_total, budget_state, budget_kept, budget_in_flight, budget_receivers;
 
     Checkpoint *checkpoint; /* NULL: without, as are the two logs */
     BatchLog *log;

@@ -1,5 +1,5 @@
 /* inspect_state.c - the keyed state of a checkpoint directory: restored from snapshot and DELTAs without the
- * program, and shown. */
+ * program, and shown. What windows keep, rows by batch, is passed over. */
 #include "column/codec.h"
 #include "exec/engine.h"
 #include "stream/frames.h"
@@ -37,6 +37,12 @@ CHECKED static Status find_store(Restored *restored, Str id, uint64_t partition,
     return STATUS_OK;
 }
 
+/* A window keeps rows by batch, not by key: there is nothing to show by key. */
+static bool is_window(const Restored *restored, Str id) {
+    Str fields[FIELD_COUNT];
+    return inspect_find_identity(text_str(&restored->inspect->identity), STR("window"), id, fields);
+}
+
 CHECKED static Status feed_from_snapshot(void *self, Str *piece, Error *err) {
     return snapshot_read(self, piece, err);
 }
@@ -66,6 +72,8 @@ CHECKED static Status restore_section(Restored *restored, SnapshotReader *reader
         partition < 0)
         return error_set(err, STATUS_CORRUPT, "snapshot: a section of the name '%.*s'", STR_ARG(name));
     StateStore *store;
+    if (is_window(restored, str_slice(name.data + 6, slash - 7)))
+        return STATUS_OK;
     TRY(find_store(restored, str_slice(name.data + 6, slash - 7), (uint64_t)partition, &store, err));
     return state_store_load(store, (StateFeed){feed_from_snapshot, reader}, err);
 }
@@ -98,7 +106,7 @@ done:
 
 CHECKED static Status restore_changes(void *self, Str id, uint32_t partition, Str changes, Error *err) {
     StateStore *store;
-    if (partition == DELTA_NO_PARTITION)
+    if (partition == DELTA_NO_PARTITION || is_window(self, id))
         return STATUS_OK;
     TRY(find_store(self, id, partition, &store, err));
     return state_store_apply(store, changes, err);

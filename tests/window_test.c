@@ -1,0 +1,328 @@
+/* window_test.c - windows through the public calls, batch by batch, with Spark's answers, under the hostile
+ * settings of cases.h.
+ *
+ * HOSTILE_TEST THREADS_TEST
+ */
+#include "cases.h"
+
+#include <stdlib.h>
+
+#define WINDOW(LENGTH, SLIDE) ((LeatWindow){.length = leat_seconds(LENGTH), .slide = leat_seconds(SLIDE)})
+
+/* ---- pipelines ---- */
+
+static void add(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(a, 0) + leat_row_i64(b, 0));
+}
+
+static LeatStream *pairs_of(LeatStream *in) {
+    return leat_map(in, leat_pair_with_i64(1));
+}
+
+static void letter_and_rest(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    LeatStr text = leat_row_str(row, 0);
+    leat_out_str(out, 0, (LeatStr){text.data, 1});
+    leat_out_str(out, 1, (LeatStr){text.data + 1, text.size - 1});
+    leat_out_emit(out);
+}
+
+static LeatStream *by_letter(LeatStream *in) {
+    return leat_map(in, leat_function("letter STRING, rest STRING", letter_and_rest, NULL));
+}
+
+static bool running_sum(const LeatUpdate *key, void *user) {
+    (void)user;
+    int64_t sum = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    for (size_t i = 0; i < leat_update_value_count(key); i++)
+        sum += leat_update_value_i64(key, i, 0);
+    leat_update_set_state_i64(key, 0, sum);
+    return true;
+}
+
+static LeatStream *window_two(LeatStream *const *in) {
+    return leat_window(in[0], (LeatWindow){.length = leat_seconds(2)});
+}
+
+static LeatStream *window_tumbling(LeatStream *const *in) {
+    return leat_window(in[0], WINDOW(2, 2));
+}
+
+static LeatStream *window_larger(LeatStream *const *in) {
+    return leat_window(in[0], WINDOW(4, 2));
+}
+
+static LeatStream *window_with_gaps(LeatStream *const *in) {
+    return leat_window(in[0], WINDOW(2, 3));
+}
+
+static LeatStream *window_of_window(LeatStream *const *in) {
+    return leat_window(leat_window(in[0], WINDOW(2, 1)), WINDOW(4, 2));
+}
+
+static LeatStream *window_behind_window(LeatStream *const *in) {
+    return leat_window(leat_window(in[0], WINDOW(2, 2)), WINDOW(4, 4));
+}
+
+static LeatStream *window_of_union(LeatStream *const *in) {
+    return leat_window(leat_union(in[0], in[1]), WINDOW(2, 1));
+}
+
+static LeatStream *union_of_windows(LeatStream *const *in) {
+    return leat_union(leat_window(in[0], WINDOW(2, 2)), leat_window(in[0], WINDOW(4, 2)));
+}
+
+static LeatStream *count_of_window(LeatStream *const *in) {
+    return leat_count(leat_window(in[0], WINDOW(2, 1)));
+}
+
+static LeatStream *concat_of_window(LeatStream *const *in) {
+    return leat_reduce_by_key(leat_window(by_letter(in[0]), WINDOW(3, 1)), leat_concat("+"));
+}
+
+static LeatStream *update_behind_window(LeatStream *const *in) {
+    return leat_update_state_by_key(leat_window(pairs_of(in[0]), WINDOW(2, 2)),
+                                    leat_update_function("sum BIGINT", running_sum, NULL));
+}
+
+static LeatStream *reduce_window(LeatStream *const *in) {
+    return leat_reduce_by_window(in[0], leat_sum(), WINDOW(2, 1));
+}
+
+static LeatStream *concat_window(LeatStream *const *in) {
+    return leat_reduce_by_window(in[0], leat_concat("+"), WINDOW(3, 1));
+}
+
+static LeatStream *reduce_key_window(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_sum(), WINDOW(2, 1));
+}
+
+static LeatStream *reduce_key_window_by_function(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_reduce_function(add, NULL), WINDOW(2, 1));
+}
+
+static LeatStream *concat_key_window(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(by_letter(in[0]), leat_concat("+"), WINDOW(3, 1));
+}
+
+/* ---- cases ---- */
+
+#define TO_FIVE                                                                                   \
+    {                                                                                             \
+        "n BIGINT", {                                                                             \
+            BATCH("0"), BATCH("1"), BATCH("2"), BATCH("3"), BATCH("4"), BATCH("5"), EMPTY, EMPTY, \
+        }                                                                                         \
+    }
+/* Spark's input for reduceByKeyAndWindow: keys come, stay and go. */
+#define KEYS                                                                                       \
+    {                                                                                              \
+        "word STRING", {                                                                           \
+            BATCH("a"), BATCH("a", "b"), BATCH("a", "b", "c"), BATCH("a", "b"), BATCH("a"), EMPTY, \
+                BATCH("a"), BATCH("a", "b"),                                                       \
+        }                                                                                          \
+    }
+#define UPDATES                                                                                    \
+    {                                                                                              \
+        "word STRING", {                                                                           \
+            BATCH("a"), BATCH("a", "b"), BATCH("a", "b", "c"), BATCH("a", "b"), BATCH("a"), EMPTY, \
+        }                                                                                          \
+    }
+
+static const Case cases[] = {
+    {.name = "window",
+     .feeds = {TO_FIVE},
+     .batch_count = 8,
+     .build = window_two,
+     .expected = {"0\n", "0\n1\n", "1\n2\n", "2\n3\n", "3\n4\n", "4\n5\n", "5\n", ""}},
+    {.name = "window, tumbling",
+     .feeds = {TO_FIVE},
+     .batch_count = 8,
+     .build = window_tumbling,
+     .expected = {NULL, "0\n1\n", NULL, "2\n3\n", NULL, "4\n5\n", NULL, ""}},
+    {.name = "window, larger than its slide",
+     .feeds = {TO_FIVE},
+     .batch_count = 8,
+     .build = window_larger,
+     .expected = {NULL, "0\n1\n", NULL, "0\n1\n2\n3\n", NULL, "2\n3\n4\n5\n", NULL, "4\n5\n"}},
+    {.name = "window, not overlapping",
+     .feeds = {TO_FIVE},
+     .batch_count = 8,
+     .build = window_with_gaps,
+     .expected = {NULL, NULL, "1\n2\n", NULL, NULL, "4\n5\n", NULL, NULL}},
+    {.name = "window of a window",
+     .feeds = {TO_FIVE},
+     .batch_count = 8,
+     .build = window_of_window,
+     .expected = {NULL, "0\n0\n1\n", NULL, "0\n0\n1\n1\n2\n2\n3\n", NULL, "1\n2\n2\n3\n3\n4\n4\n5\n", NULL,
+                  "3\n4\n4\n5\n5\n"}},
+    {.name = "window of a window that slides",
+     .feeds = {TO_FIVE},
+     .batch_count = 8,
+     .build = window_behind_window,
+     .expected = {NULL, NULL, NULL, "0\n1\n2\n3\n", NULL, NULL, NULL, "4\n5\n"}},
+    {.name = "window without batches",
+     .feeds = {{"n BIGINT", {NONE, BATCH("1", "2"), NONE, NONE, BATCH("3"), NONE}}},
+     .batch_count = 6,
+     .build = window_two,
+     .expected = {"", "1\n2\n", "1\n2\n", "", "3\n", "3\n"}},
+    {.name = "window of two inputs",
+     .feeds = {{"n BIGINT", {BATCH("1", "2"), BATCH("3"), EMPTY}},
+               {"n BIGINT", {BATCH("4"), EMPTY, BATCH("5", "6")}}},
+     .batch_count = 3,
+     .build = window_of_union,
+     .expected = {"1\n2\n4\n", "1\n2\n4\n3\n", "3\n5\n6\n"}},
+    {.name = "union of windows",
+     .feeds = {TO_FIVE},
+     .batch_count = 4,
+     .build = union_of_windows,
+     .expected = {NULL, "0\n1\n0\n1\n", NULL, "2\n3\n0\n1\n2\n3\n"}},
+    {.name = "count of a window",
+     .feeds = {{"n BIGINT", {EMPTY, BATCH("1"), BATCH("1", "2"), EMPTY, EMPTY}}},
+     .batch_count = 5,
+     .build = count_of_window,
+     .expected = {"0\n", "1\n", "3\n", "2\n", "0\n"}},
+    {.name = "a fold over a window keeps the order of the input",
+     .feeds = {{"word STRING",
+                {BATCH("a1", "b1", "a2"), BATCH("b2", "a3"), EMPTY, BATCH("a4", "a5"), EMPTY}}},
+     .batch_count = 5,
+     .build = concat_of_window,
+     .is_set = true,
+     .expected = {"('a', '1+2')\n('b', '1')\n", "('a', '1+2+3')\n('b', '1+2')\n",
+                  "('a', '1+2+3')\n('b', '1+2')\n", "('a', '3+4+5')\n('b', '2')\n", "('a', '4+5')\n"}},
+    {.name = "updateStateByKey behind a window",
+     .feeds = {UPDATES},
+     .batch_count = 6,
+     .build = update_behind_window,
+     .is_set = true,
+     .has_state = true,
+     .expected = {NULL, "('a', 2)\n('b', 1)\n", NULL, "('a', 4)\n('b', 3)\n('c', 1)\n", NULL,
+                  "('a', 5)\n('b', 3)\n('c', 1)\n"}},
+    {.name = "reduceByWindow",
+     .feeds = {{"n BIGINT",
+                {BATCH("0", "1"), BATCH("1"), BATCH("2", "2"), BATCH("3"), EMPTY, EMPTY, BATCH("4")}}},
+     .batch_count = 7,
+     .build = reduce_window,
+     .expected = {"1\n", "2\n", "5\n", "7\n", "3\n", "", "4\n"}},
+    {.name = "reduceByWindow keeps the order of the input",
+     .feeds = {{"word STRING", {BATCH("x", "y"), BATCH("z"), EMPTY, BATCH("u", "v", "w"), EMPTY}}},
+     .batch_count = 5,
+     .build = concat_window,
+     .expected = {"x+y\n", "x+y+z\n", "x+y+z\n", "z+u+v+w\n", "u+v+w\n"}},
+    {.name = "reduceByKeyAndWindow",
+     .feeds = {KEYS},
+     .batch_count = 8,
+     .build = reduce_key_window,
+     .is_set = true,
+     .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 2)\n('b', 2)\n('c', 1)\n",
+                  "('a', 2)\n('b', 2)\n('c', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 1)\n", "('a', 1)\n",
+                  "('a', 2)\n('b', 1)\n"}},
+    {.name = "reduceByKeyAndWindow by a function",
+     .feeds = {KEYS},
+     .batch_count = 6,
+     .build = reduce_key_window_by_function,
+     .is_set = true,
+     .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 2)\n('b', 2)\n('c', 1)\n",
+                  "('a', 2)\n('b', 2)\n('c', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 1)\n"}},
+    {.name = "reduceByKeyAndWindow keeps the order of the input",
+     .feeds = {{"word STRING",
+                {BATCH("a1", "b1", "a2"), BATCH("b2", "a3"), EMPTY, BATCH("a4", "a5"), EMPTY}}},
+     .batch_count = 5,
+     .build = concat_key_window,
+     .is_set = true,
+     .expected = {"('a', '1+2')\n('b', '1')\n", "('a', '1+2+3')\n('b', '1+2')\n",
+                  "('a', '1+2+3')\n('b', '1+2')\n", "('a', '3+4+5')\n('b', '2')\n", "('a', '4+5')\n"}},
+};
+
+TEST(cases_under_all_settings) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        run_hostile(&cases[i]);
+}
+
+/* ---- what is not a table ---- */
+
+static LeatContext *manual_context(void) {
+    LeatContext *ctx = leat_context_create("test", leat_seconds(1));
+    leat_context_set_manual_clock(ctx);
+    return ctx;
+}
+
+static const Feed to_five = TO_FIVE, words = UPDATES;
+
+static LeatStream *numbers(LeatContext *ctx) {
+    return leat_function_stream(ctx, to_five.schema, feed_rows, (void *)&to_five);
+}
+
+static LeatStream *words_of(LeatContext *ctx) {
+    return leat_function_stream(ctx, words.schema, feed_rows, (void *)&words);
+}
+
+TEST(a_window_in_a_checkpoint_keeps_its_length) {
+    static const struct {
+        int length, slide;
+        const char *message; /* NULL: goes on */
+    } starts[] = {
+        {2, 1, NULL},
+        {2, 1, NULL},
+        {3, 1, "operator 'window#0': its window was of 2 batches every 1, the program now says 3 every 1"},
+        {2, 2, "operator 'window#0': its window was of 2 batches every 1, the program now says 2 every 2"},
+    };
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        LeatContext *ctx = manual_context();
+        leat_checkpoint(ctx, check_tmpdir());
+        leat_collect(leat_window(numbers(ctx), WINDOW(starts[i].length, starts[i].slide)));
+        CHECK_EQ(leat_start(ctx), starts[i].message ? LEAT_EXIT_CONFIG : LEAT_EXIT_OK);
+        CHECK(strstr(leat_error(ctx), starts[i].message ? starts[i].message : "") != NULL);
+        leat_advance(ctx, 1000 * (int64_t)(i + 1));
+        leat_context_destroy(ctx);
+    }
+}
+
+static void union_of_slides(LeatContext *ctx) {
+    LeatStream *in = numbers(ctx);
+    leat_union(in, leat_window(in, WINDOW(2, 2)));
+}
+static void window_of_nothing(LeatContext *ctx) {
+    leat_window(numbers(ctx), (LeatWindow){.slide = leat_seconds(1)});
+}
+static void window_length(LeatContext *ctx) {
+    leat_window(numbers(ctx), (LeatWindow){.length = leat_milliseconds(2500)});
+}
+static void window_slide(LeatContext *ctx) {
+    leat_reduce_by_window(leat_window(numbers(ctx), WINDOW(2, 2)), leat_sum(), WINDOW(4, 3));
+}
+static void window_sum_of_text(LeatContext *ctx) {
+    leat_reduce_by_key_and_window(by_letter(words_of(ctx)), leat_sum(), WINDOW(2, 1));
+}
+
+TEST(mistakes_are_named_with_the_call) {
+    static const struct {
+        void (*build)(LeatContext *ctx);
+        const char *message; /* the text begins with it */
+    } mistakes[] = {
+        {union_of_slides, "leat_union: the streams have different slide durations: 1000 ms and 2000 ms"},
+        {window_of_nothing,
+         "leat_window: the length of the window (0 ms) must be a multiple of the slide duration of the "
+         "parent stream (1000 ms)"},
+        {window_length,
+         "leat_window: the length of the window (2500 ms) must be a multiple of the slide duration of the "
+         "parent stream (1000 ms)"},
+        {window_slide, "leat_reduce_by_window: the slide of the window (3000 ms) must be a multiple of the "
+                       "slide duration of "
+                       "the parent stream (2000 ms)"},
+        {window_sum_of_text, "leat_reduce_by_key_and_window: leat_sum() takes BIGINT and DOUBLE values, "
+                             "'rest' is none in (letter "
+                             "STRING, rest STRING)"},
+    };
+    for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+        LeatContext *ctx = manual_context();
+        mistakes[i].build(ctx);
+        leat_collect(numbers(ctx));
+        CHECK_EQ(leat_start(ctx), LEAT_EXIT_CONFIG);
+        if (strncmp(leat_error(ctx), mistakes[i].message, strlen(mistakes[i].message)) != 0)
+            CHECK_STR(leat_error(ctx), mistakes[i].message);
+        leat_context_destroy(ctx);
+    }
+}
+
+TEST_MAIN()
