@@ -10,18 +10,11 @@
  *   bursts   the same with more in a batch, so that most of it is blocks. (What stands in the logs may be
  *            dropped then: a block behind lines that had not reached the disk.)
  *
- * The moment of a kill is drawn in one of five ways: soon after the start (the checkpoint is made, or
- * recovered); soon after the sources started; some moment within one of the next batches; in an output,
- * before its COMMIT; any time. No answer depends on how long anything takes. LEAT_TEST_LONG=1: 1,000 kills
- * over files, 300 and 100 over sockets; else 40, 25 and 10; KILLS=n: so many.
+ * LEAT_TEST_LONG=1: 1,000 kills over files, 300 and 100 over sockets; else 40, 25 and 10; KILLS=n: so many.
  */
-#include "leat/leat.h"
-
 #include "base/memory.h"
-#include "base/random.h"
-#include "check.h"
 #include "env/env_real.h"
-#include "program.h"
+#include "killer.h"
 #include "stream/batch_log.h"
 #include "stream/block_log.h"
 #include "stream/inspect.h"
@@ -30,148 +23,10 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { INTERVAL_MS = 10, WORKERS_MAX = 4, BATCHES_BEHIND_MAX = 6 };
-
-static uint32_t kill_count(uint32_t few, uint32_t many) {
-    const char *given = getenv("KILLS");
-    if (given && *given)
-        return (uint32_t)strtoul(given, NULL, 10);
-    return getenv("LEAT_TEST_LONG") ? many : few;
-}
-
-/* ---- what victims tell, in a page shared with them ---- */
-
-enum { CONNECTION_MAX = 20000 };
-
-typedef struct Progress {
-    _Atomic bool is_started;               /* leat_start has returned */
-    _Atomic uint32_t output_count;         /* of batches given to the output by the victim that runs */
-    _Atomic uint32_t ends_at;              /* the victim kills itself in this output; 0: in none */
-    _Atomic int64_t total;                 /* the sum of the counts in the last of them */
-    _Atomic uint64_t seen[CONNECTION_MAX]; /* bit n: an output has seen line n of the connection */
-} Progress;
-
-static Progress *progress_create(void) {
-    Progress *progress =
-        mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    REQUIRE(progress != MAP_FAILED);
-    return progress;
-}
-
-/* ---- the killer ---- */
-
-typedef struct Killer {
-    Random random;
-    Progress *progress;
-    int (*victim)(void *user);
-    void *user;
-    void (*feed)(void *user); /* called all the while: gives input */
-    uint32_t *workers;        /* of the next victim */
-    uint32_t before_outputs;  /* kills that came before the first output of their victim, */
-    uint32_t before_started;  /* before it had read its checkpoint */
-    uint64_t outputs;         /* seen by the victims that were killed */
-} Killer;
-
-typedef struct Moment {
-    uint32_t outputs; /* after so many */
-    bool in_output;   /* while the last of them runs */
-    bool started;     /* or leat_start has returned */
-    double delay_s;   /* and this has passed */
-} Moment;
-
-static Moment choose_moment(Random *random) {
-    double unit = random_unit(random);
-    switch (random_below(random, 6)) {
-    case 0:
-        return (Moment){.delay_s = unit * 0.03};
-    case 1:
-        return (Moment){.started = true, .delay_s = unit * 0.015};
-    case 2:
-    case 3:
-        return (Moment){.outputs = 1 + (uint32_t)random_below(random, BATCHES_BEHIND_MAX),
-                        .delay_s = unit * 2e-3 * INTERVAL_MS};
-    case 4:
-        return (Moment){.outputs = 1 + (uint32_t)random_below(random, BATCHES_BEHIND_MAX), .in_output = true};
-    default:
-        return (Moment){.delay_s = unit * 0.15};
-    }
-}
-
-static Program start_victim(Killer *killer, uint32_t ends_at) {
-    killer->progress->is_started = false;
-    killer->progress->ends_at = ends_at;
-    killer->progress->output_count = 0;
-    *killer->workers = 1 + (uint32_t)random_below(&killer->random, WORKERS_MAX);
-    return program_fork(killer->victim, killer->user);
-}
-
-static void show_end(const Program *program) {
-    char *text = program_output(program);
-    printf("    a victim ended by itself (%d):\n%s\n", program->exit_code, text);
-    free(text);
-}
-
-/* Starts a victim and kills it. False: it ended by itself. */
-static bool kill_one(Killer *killer) {
-    Progress *progress = killer->progress;
-    Moment moment = choose_moment(&killer->random);
-    Program program = start_victim(killer, moment.in_output ? moment.outputs : 0);
-    double given_up = program_seconds() + 5; /* the machine is busy: then it is this moment */
-    while ((progress->output_count < moment.outputs || moment.in_output ||
-            (moment.started && !progress->is_started)) &&
-           program_seconds() < given_up && !program_has_ended(&program)) {
-        killer->feed(killer->user);
-        program_pause_us(300);
-    }
-    for (double at = program_seconds() + moment.delay_s; program_seconds() < at;) {
-        killer->feed(killer->user);
-        double left = at - program_seconds();
-        program_pause_us(left > 1e-3 ? 500 : (unsigned)(left > 0 ? left * 1e6 : 0));
-    }
-    killer->before_outputs += progress->output_count == 0;
-    killer->before_started += !progress->is_started;
-    killer->outputs += progress->output_count;
-    program_signal(&program, SIGKILL);
-    bool was_killed = program_end(&program) == PROGRAM_SIGNALLED + SIGKILL;
-    if (!was_killed)
-        show_end(&program);
-    unlink(program.output_path);
-    return CHECK(was_killed);
-}
-
-/* Runs a victim until `is_done`, and ends it gracefully. */
-static bool run_until(Killer *killer, bool (*is_done)(void *user)) {
-    Program program = start_victim(killer, 0);
-    double deadline = program_seconds() + PROGRAM_SECONDS_MAX;
-    while (!is_done(killer->user) && !program_has_ended(&program)) {
-        killer->feed(killer->user);
-        if (!CHECK(program_seconds() < deadline)) {
-            char *text = program_output(&program);
-            printf("    not all of the input is counted after %d s; it printed:\n%s\n", PROGRAM_SECONDS_MAX,
-                   text);
-            free(text);
-            break;
-        }
-        program_pause_us(500);
-    }
-    program_signal(&program, SIGTERM);
-    if (program_end(&program) != 0)
-        show_end(&program);
-    return CHECK_EQ(program.exit_code, 0);
-}
-
-/* In a victim: an output has done its work. */
-static void end_output(Progress *progress) {
-    if (++progress->output_count == progress->ends_at)
-        raise(SIGKILL);
-}
 
 /* ---- the state in a checkpoint ---- */
 
@@ -210,38 +65,13 @@ static bool running_count(const LeatUpdate *key, void *user) {
     return true;
 }
 
-static LeatContext *create_context(const char *name, const char *checkpoint, uint32_t workers) {
-    LeatContext *context = leat_context_create(name, leat_milliseconds(INTERVAL_MS));
-    leat_checkpoint(context, checkpoint);
-    leat_workers(context, (int)workers);
-    leat_set(context, "snapshot-log", "8KiB"); /* a snapshot every few batches */
-    leat_set(context, "receiver-restart-delay", "2");
-    leat_stop_on_signals(context);
-    return context;
-}
-
-static int run_context(LeatContext *context, Progress *progress) {
-    int code = leat_start(context);
-    if (code != LEAT_EXIT_OK) {
-        fprintf(stderr, "leat_start: %s\n", leat_error(context));
-        return code;
-    }
-    progress->is_started = true;
-    code = leat_await_termination(context);
-    leat_context_destroy(context);
-    return code;
-}
-
 /* ---- files ---- */
-
-enum { WORD_COUNT = 300, FILE_WORDS_MAX = 400 };
 
 typedef struct Files {
     Killer killer;
-    uint32_t workers, files_max, file_count;
-    char texts[300], elsewhere[300], checkpoint[300], given[300];
-    int64_t expected[WORD_COUNT], total;
-    int64_t counted[WORD_COUNT];
+    WordFiles words;
+    char checkpoint[300], given[300];
+    int64_t counted[WORD_COUNT_MAX];
 } Files;
 
 /* Writes down what the output was given: time, sum, number of keys, a hash over the rows in order. */
@@ -265,54 +95,28 @@ static bool write_down(LeatBatch *batch, void *user) {
     bool is_written = file >= 0 && write(file, line, (size_t)size) == size;
     close(file);
     files->killer.progress->total = sum;
-    end_output(files->killer.progress);
+    victim_end_output(&files->killer);
     return is_written;
 }
 
 static int file_victim(void *user) {
     Files *files = user;
-    LeatContext *context = create_context("kill-files", files->checkpoint, files->workers);
-    LeatStream *lines = leat_text_file_stream_with(
-        context,
-        (LeatFileStream){.directory = files->texts, .existing_files = true, .remember = leat_minutes(600)});
-    LeatStream *words = leat_flat_map(lines, leat_split(" "));
-    LeatStream *pairs = leat_map(words, leat_pair_with_i64(1));
+    LeatContext *context = victim_context(&files->killer, "kill-files", files->checkpoint);
+    LeatStream *pairs = leat_map(word_files_stream(&files->words, context), leat_pair_with_i64(1));
     LeatStream *counts =
         leat_update_state_by_key(pairs, leat_update_function("n BIGINT", running_count, NULL));
     leat_foreach_rdd(counts, write_down, files);
-    return run_context(context, files->killer.progress);
+    return victim_run(&files->killer, context);
 }
 
-/* A new file now and then: written elsewhere, renamed into the directory. */
 static void feed_files(void *user) {
-    Files *files = user;
-    Random *random = &files->killer.random;
-    if (files->file_count == files->files_max || random_below(random, 25) != 0)
-        return;
-    char from[400], to[400];
-    snprintf(from, sizeof from, "%s/%u", files->elsewhere, files->file_count);
-    snprintf(to, sizeof to, "%s/text-%u", files->texts, files->file_count++);
-    FILE *file = fopen(from, "w");
-    REQUIRE(file != NULL);
-    uint64_t words = 1 + random_below(random, FILE_WORDS_MAX);
-    for (uint64_t i = 0; i < words; i++) {
-        /* Few words are frequent, many are not. */
-        uint64_t word = random_below(random, 1 + random_below(random, WORD_COUNT));
-        bool is_last = i + 1 == words;
-        const char *behind = !is_last                  ? (random_below(random, 8) ? " " : "\n")
-                             : random_below(random, 2) ? "\n"
-                                                       : "";
-        fprintf(file, "word-%" PRIu64 "%s", word, behind);
-        files->expected[word]++;
-        files->total++;
-    }
-    REQUIRE(fclose(file) == 0 && rename(from, to) == 0);
+    word_files_feed(&((Files *)user)->words);
 }
 
 static bool all_files_counted(void *user) {
     Files *files = user;
-    return files->file_count == files->files_max && files->killer.progress->output_count > 0 &&
-           files->killer.progress->total >= files->total;
+    return files->words.file_count == files->words.files_max && files->killer.progress->output_count > 0 &&
+           files->killer.progress->total >= files->words.total;
 }
 
 static bool some_more_batches(void *user) {
@@ -321,8 +125,8 @@ static bool some_more_batches(void *user) {
 
 static void take_count(void *user, const char *key, int64_t value) {
     Files *files = user;
-    unsigned word = WORD_COUNT;
-    if (CHECK(sscanf(key, "word-%u", &word) == 1 && word < WORD_COUNT))
+    unsigned word = WORD_COUNT_MAX;
+    if (CHECK(sscanf(key, "word-%u", &word) == 1 && word < WORD_COUNT_MAX))
         files->counted[word] += value;
     else
         printf("    counted: '%s'\n", key);
@@ -332,8 +136,8 @@ static void check_counts(Files *files) {
     memset(files->counted, 0, sizeof files->counted);
     if (!walk_state(files->checkpoint, take_count, files))
         return;
-    for (unsigned i = 0; i < WORD_COUNT; i++)
-        if (!CHECK_EQ(files->counted[i], files->expected[i]))
+    for (unsigned i = 0; i < WORD_COUNT_MAX; i++)
+        if (!CHECK_EQ(files->counted[i], files->words.expected[i]))
             printf("    word-%u\n", i);
 }
 
@@ -367,7 +171,7 @@ static size_t check_outputs(const Files *files) {
         bool is_again = a->time_ms == b->time_ms;
         again += is_again;
         bool is_good = is_again ? a->sum == b->sum && a->keys == b->keys && a->hash == b->hash
-                                : b->time_ms == a->time_ms + INTERVAL_MS && b->sum >= a->sum;
+                                : b->time_ms == a->time_ms + KILL_INTERVAL_MS && b->sum >= a->sum;
         if (!CHECK(is_good)) {
             printf("    batch of %" PRId64 " ms: %" PRIu64 " words, %" PRIu64 " counted, hash %" PRIx64 "\n"
                    "    behind   %" PRId64 " ms: %" PRIu64 " words, %" PRIu64 " counted, hash %" PRIx64 "\n",
@@ -375,7 +179,7 @@ static size_t check_outputs(const Files *files) {
             break;
         }
     }
-    CHECK(count > 0 && given[count - 1].sum == files->total);
+    CHECK(count > 0 && given[count - 1].sum == files->words.total);
     free(given);
     return again;
 }
@@ -384,19 +188,11 @@ TEST(running_counts_over_files_survive_kills) {
     uint32_t kills = kill_count(40, 1000);
     Files *files = xcalloc(1, sizeof *files);
     Killer *killer = &files->killer;
-    *killer = (Killer){.progress = progress_create(),
-                       .victim = file_victim,
-                       .user = files,
-                       .feed = feed_files,
-                       .workers = &files->workers};
-    random_init(&killer->random, check_seed());
-    files->files_max = 3 * kills;
-    const char *root = check_tmpdir();
-    snprintf(files->texts, sizeof files->texts, "%s/texts", root);
-    snprintf(files->elsewhere, sizeof files->elsewhere, "%s/elsewhere", root);
-    snprintf(files->checkpoint, sizeof files->checkpoint, "%s/checkpoint", root);
-    snprintf(files->given, sizeof files->given, "%s/given", root);
-    REQUIRE(mkdir(files->texts, 0700) == 0 && mkdir(files->elsewhere, 0700) == 0);
+    killer_init(killer, file_victim, feed_files, files);
+    files->words = (WordFiles){.word_count = 300, .file_words_max = 400, .files_max = 3 * kills};
+    word_files_init(&files->words, check_tmpdir(), &killer->random);
+    snprintf(files->checkpoint, sizeof files->checkpoint, "%s/checkpoint", check_tmpdir());
+    snprintf(files->given, sizeof files->given, "%s/given", check_tmpdir());
 
     uint32_t killed = 0;
     while (killed < kills && kill_one(killer))
@@ -409,10 +205,10 @@ TEST(running_counts_over_files_survive_kills) {
         printf("files: %u kills (%u before the checkpoint was read, %u before the first output), %u files, "
                "%" PRId64 " words counted as in the texts, %" PRIu64
                " outputs before kills, %zu given again\n",
-               kills, killer->before_started, killer->before_outputs, files->file_count, files->total,
-               killer->outputs, again);
+               kills, killer->before_started, killer->before_outputs, files->words.file_count,
+               files->words.total, killer->outputs, again);
     }
-    munmap(killer->progress, sizeof *killer->progress);
+    killer_deinit(killer);
     free(files);
 }
 
@@ -430,19 +226,18 @@ typedef struct Connection {
 
 typedef struct Sockets {
     Killer killer;
-    uint32_t workers;
     char port[8], checkpoint[300];
     int listener;
     Connection open[OPEN_MAX];
     uint32_t connection_count;
     uint64_t line_count, lines_max;
     bool has_bursts;
-    bool is_last;                     /* the next connection is the last one: it is sent in full */
-    uint32_t sent[CONNECTION_MAX];    /* lines handed to the kernel in full, or in part */
-    uint64_t logged[CONNECTION_MAX];  /* bit n: line n was found in the logs after a kill */
-    uint64_t found;                   /* names found there */
-    uint64_t last_block;              /* looked at */
-    uint64_t counted[CONNECTION_MAX]; /* bit n: line n is counted */
+    bool is_last;                          /* the next connection is the last one: it is sent in full */
+    uint32_t sent[KILL_CONNECTION_MAX];    /* lines handed to the kernel in full, or in part */
+    uint64_t logged[KILL_CONNECTION_MAX];  /* bit n: line n was found in the logs after a kill */
+    uint64_t found;                        /* names found there */
+    uint64_t last_block;                   /* looked at */
+    uint64_t counted[KILL_CONNECTION_MAX]; /* bit n: line n is counted */
 } Sockets;
 
 /* A name at `at`; how long it is, 0: none. */
@@ -464,11 +259,11 @@ static bool see_names(LeatBatch *batch, void *user) {
         uint32_t connection, number;
         LeatStr name = leat_row_str(&row, 0);
         if (parse_name(name.data, name.size, &connection, &number) != name.size ||
-            connection >= CONNECTION_MAX || number >= LINES_MAX)
+            connection >= KILL_CONNECTION_MAX || number >= LINES_MAX)
             return false;
         progress->seen[connection] |= UINT64_C(1) << number;
     }
-    end_output(progress);
+    victim_end_output(&((Sockets *)user)->killer);
     return true;
 }
 
@@ -483,7 +278,7 @@ static int socket_victim(void *user) {
     for (int i = 0; i < OPEN_MAX; i++)
         if (sockets->open[i].socket >= 0)
             close(sockets->open[i].socket);
-    LeatContext *context = create_context("kill-socket", sockets->checkpoint, sockets->workers);
+    LeatContext *context = victim_context(&sockets->killer, "kill-socket", sockets->checkpoint);
     LeatStream *lines = leat_socket_text_stream(context, "127.0.0.1", sockets->port);
     LeatStream *words = leat_flat_map(lines, leat_split(" "));
     LeatStream *names = leat_filter(words, leat_contains("."));
@@ -492,7 +287,7 @@ static int socket_victim(void *user) {
         leat_update_state_by_key(pairs, leat_update_function("n BIGINT", running_count, NULL));
     leat_foreach_rdd(counts, need_counts, sockets);
     leat_foreach_rdd(names, see_names, sockets);
-    return run_context(context, sockets->killer.progress);
+    return victim_run(&sockets->killer, context);
 }
 
 static void close_connection(Connection *connection) {
@@ -508,7 +303,7 @@ static void accept_one(Sockets *sockets) {
         int socket = accept4(sockets->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket < 0)
             return;
-        REQUIRE(sockets->connection_count < CONNECTION_MAX);
+        REQUIRE(sockets->connection_count < KILL_CONNECTION_MAX);
         connection->socket = socket;
         connection->id = sockets->connection_count++;
         connection->next = 0;
@@ -583,7 +378,7 @@ static void find_names(Sockets *sockets, Str bytes) {
         uint32_t connection, number;
         if (bytes.data[i] != 'c' || !parse_name(bytes.data + i, bytes.size - i, &connection, &number))
             continue;
-        if (!CHECK(connection < CONNECTION_MAX && number < LINES_MAX))
+        if (!CHECK(connection < KILL_CONNECTION_MAX && number < LINES_MAX))
             return;
         sockets->found++;
         sockets->logged[connection] |= UINT64_C(1) << number;
@@ -691,12 +486,7 @@ static void listen_somewhere(Sockets *sockets) {
 static void run_sockets(const char *name, uint32_t kills, bool has_bursts) {
     Sockets *sockets = xcalloc(1, sizeof *sockets);
     Killer *killer = &sockets->killer;
-    *killer = (Killer){.progress = progress_create(),
-                       .victim = socket_victim,
-                       .user = sockets,
-                       .feed = feed_sockets,
-                       .workers = &sockets->workers};
-    random_init(&killer->random, check_seed());
+    killer_init(killer, socket_victim, feed_sockets, sockets);
     sockets->lines_max = 60 * kills;
     sockets->has_bursts = has_bursts;
     snprintf(sockets->checkpoint, sizeof sockets->checkpoint, "%s/checkpoint", check_tmpdir());
@@ -729,7 +519,7 @@ static void run_sockets(const char *name, uint32_t kills, bool has_bursts) {
         free(sockets->open[i].pending);
     }
     close(sockets->listener);
-    munmap(killer->progress, sizeof *killer->progress);
+    killer_deinit(killer);
     free(sockets);
 }
 
