@@ -100,6 +100,11 @@ LEAT_API LeatStream *leat_sort_by_key(LeatStream *stream, bool ascending);
  * others. NULL for the order is every column DESC, as Spark's top has it. */
 LEAT_API LeatStream *leat_top(LeatStream *stream, int row_count, const char *order);
 
+/* mapValues, flatMapValues: the function sees the value columns only, and gives others; the key columns stay
+ * in front of them. leat_function; of leat_map_values also leat_chunk_function. */
+LEAT_API LeatStream *leat_map_values(LeatStream *stream, LeatFunction function);
+LEAT_API LeatStream *leat_flat_map_values(LeatStream *stream, LeatFunction function);
+
 /* The values of each key of a batch as one list, "<key>, values ARRAY<value>", in the order of the input. An
  * element is the value, or where a row has several a STRUCT of them. */
 LEAT_API LeatStream *leat_group_by_key(LeatStream *stream);

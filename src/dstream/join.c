@@ -1,4 +1,5 @@
-/* join.c - the calls that put values of a key together: of one stream as a list, of two side by side. */
+/* join.c - the calls on pairs that look at values only, or put those of a key together: of one stream as a list,
+ * of two side by side. */
 #include "dstream/build.h"
 
 #include <inttypes.h>
@@ -24,6 +25,33 @@ static bool have_equal_keys(const LeatStream *a, const LeatStream *b, const char
                    call, a_keys, build_schema_text(a->schema).text, b_keys,
                    build_schema_text(b->schema).text);
     return false;
+}
+
+static LeatStream *apply_to_values(PlanKind kind, const char *call, LeatStream *stream,
+                                   const LeatFunction *function, unsigned kinds, const char *wanted) {
+    if (!build_can_extend(stream, call) || !has_values(stream, call) ||
+        !build_takes(stream->context, call, function, kinds, wanted))
+        return NULL;
+    const Schema *given = build_given_schema(stream->context, call, function->schema, 0);
+    if (!given)
+        return NULL;
+    uint32_t key_count = build_key_count(stream);
+    Arena *arena = build_arena(stream->context);
+    PlanNode *node = build_node(stream->context, kind, call, stream, function);
+    node->kept_count = key_count;
+    node->schema =
+        schema_concat(arena, schema_slice(arena, stream->schema, 0, key_count, key_count), given, key_count);
+    return build_stream(stream->context, node, node->schema);
+}
+
+LeatStream *leat_map_values(LeatStream *stream, LeatFunction function) {
+    return apply_to_values(PLAN_MAP, "leat_map_values", stream, &function, KIND_BIT_RECORD | KIND_BIT_CHUNK,
+                           "leat_function() or leat_chunk_function()");
+}
+
+LeatStream *leat_flat_map_values(LeatStream *stream, LeatFunction function) {
+    return apply_to_values(PLAN_FLAT_MAP, "leat_flat_map_values", stream, &function, KIND_BIT_RECORD,
+                           "leat_function()");
 }
 
 static LeatStream *add_cogroup(PlanCogroup mode, const char *call, LeatStream *const *streams,

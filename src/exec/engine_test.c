@@ -789,6 +789,28 @@ static void sums_of_doubles(Plan *p) {
 #define LONG_A "a word that is longer than twelve bytes"
 #define LONG_B "another word that is longer than twelve bytes"
 
+/* Functions over values, behind a filter whose chunks have a selection. */
+static PlanNode *over_values(Plan *p, PlanKind kind, PlanNode *in, LeatFunction f) {
+    PlanNode *node = op(p, kind, "leat_map_values", in, f, NULL, 0);
+    node->kept_count = in->schema->key_count;
+    node->schema = schema_concat(p->arena, schema_slice(p->arena, in->schema, 0, node->kept_count, 0),
+                                 schema_of(p, f.schema, 0), node->kept_count);
+    return node;
+}
+static bool has_even_value(const LeatRow *row, void *user) {
+    (void)user;
+    return leat_row_i64(row, 2) % 2 == 0;
+}
+static void values(Plan *p) {
+    PlanNode *in = source(p, "k STRING, b BOOLEAN, n BIGINT", 2);
+    PlanNode *even = filter(p, in, leat_predicate(has_even_value, NULL));
+    for (uint32_t i = 0; i < 2; i++) {
+        print(p, over_values(p, PLAN_MAP, i ? even : in, leat_function("n BIGINT", plus, (void *)10)));
+        print(p,
+              over_values(p, PLAN_MAP, i ? even : in, leat_chunk_function("n BIGINT", negate_chunk, NULL)));
+        print(p, over_values(p, PLAN_FLAT_MAP, i ? even : in, leat_function("n BIGINT", and_double, NULL)));
+    }
+}
 /* Lists of one value and of several, of one input and of two. */
 static void groups(Plan *p) {
     PlanNode *a = source(p, "k STRING, n BIGINT", 1), *b = source(p, "k STRING, s STRING, d DOUBLE", 1);
@@ -962,6 +984,15 @@ static const Case cases[] = {
       "-,1,z,true,0.5|k,1,x?,true,-|k,2,y" LONG_A "q,true,0.5",
       "-,1,z,true,0.5|k,1,x?,true,-|k,2,y" LONG_A "q,true,0.5"}},
     {"state over state", state_over_sums, true, {"a|a", "a|b", ""}, {"a,2", "a,5|b,1", "a,8|b,2"}},
+    {"values behind kept columns",
+     values,
+     false,
+     {"a,true,1|-,false,2|" LONG_A ",-,3|b,true,4", "", "c,true,2"},
+     {"a,true,11|-,false,12|" LONG_A ",-,13|b,true,14;"
+      "a,true,-1|-,false,-2|" LONG_A ",-,-3|b,true,-4;"
+      "a,true,1|a,true,2|-,false,2|-,false,4|" LONG_A ",-,3|" LONG_A ",-,6|b,true,4|b,true,8;"
+      "-,false,12|b,true,14;-,false,-2|b,true,-4;-,false,2|-,false,4|b,true,4|b,true,8",
+      ";;;;;", "c,true,12;c,true,-2;c,true,2|c,true,4;c,true,12;c,true,-2;c,true,2|c,true,4"}},
     {"groups",
      groups,
      true,
@@ -1377,6 +1408,12 @@ static void half(const LeatChunk *chunk, LeatOut *out, void *user) {
     for (uint32_t i = 0; i < chunk->row_count / 2; i++)
         leat_out_emit(out);
 }
+static void many(const LeatChunk *chunk, LeatOut *out, void *user) {
+    (void)chunk;
+    (void)user;
+    for (int i = 0; i < 3000; i++)
+        leat_out_emit(out);
+}
 static void two_sums(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
     (void)a;
     (void)b;
@@ -1386,6 +1423,18 @@ static void two_sums(const LeatRow *a, const LeatRow *b, LeatOut *out, void *use
 }
 static void map_twice(Plan *p) {
     print(p, map(p, source(p, "n BIGINT", 0), leat_function("n BIGINT", twice, NULL), 0));
+}
+static void map_values_half(Plan *p) {
+    print(p, over_values(p, PLAN_MAP, source(p, "k STRING, n BIGINT", 1),
+                         leat_chunk_function("n BIGINT", half, NULL)));
+}
+static void map_values_twice(Plan *p) {
+    print(p, over_values(p, PLAN_MAP, source(p, "k STRING, n BIGINT", 1),
+                         leat_function("n BIGINT", twice, NULL)));
+}
+static void map_values_many(Plan *p) {
+    print(p, over_values(p, PLAN_MAP, source(p, "k STRING, n BIGINT", 1),
+                         leat_chunk_function("n BIGINT", many, NULL)));
 }
 static void map_half(Plan *p) {
     print(p, map(p, source(p, "n BIGINT", 0), leat_chunk_function("n BIGINT", half, NULL), 0));
@@ -1401,6 +1450,12 @@ TEST(functions_that_give_too_many_rows_are_named) {
     } wrong[] = {
         {map_twice, "1|7|2", "leat_map: the function gave 2 rows for one record; use leat_flat_map"},
         {map_half, "1|2|3|4", "leat_map: the function gave 2 rows for 4 records; use leat_flat_map"},
+        {map_values_twice, "a,1|b,7",
+         "leat_map_values: the function gave 2 rows for one record; use leat_flat_map_values"},
+        {map_values_half, "a,1|b,2|c,3",
+         "leat_map_values: the function gave 1 rows for 3 records; use leat_flat_map_values"},
+        {map_values_many, "a,1|b,2|c,3",
+         "leat_map_values: the function gave 3000 rows for 3 records; use leat_flat_map_values"},
         {reduce_twice, "1|2", "leat_reduce: the function gave 3000 rows for one pair of values"},
     };
     for (uint32_t i = 0; i < ARRAY_COUNT(wrong); i++) {
@@ -1560,6 +1615,28 @@ TEST(a_record_may_give_more_rows_than_a_chunk_holds) {
     Text got = {0};
     run_once(thousands_of_rows, plain_settings, "1|2", &got);
     CHECK_STR(got.data, "10000;4999 of the row of 1|4999 of the row of 2");
+    text_deinit(&got);
+}
+
+static bool is_of_a_chunk_end(const LeatRow *row, void *user) {
+    (void)user;
+    LeatStr text = leat_row_str(row, 1);
+    return leat_str_equal(leat_str_slice(text.data, 5), leat_str("2047 ")) ||
+           leat_str_equal(leat_str_slice(text.data, 5), leat_str("2048 ")) ||
+           leat_str_equal(leat_str_slice(text.data, 5), leat_str("4999 "));
+}
+static void thousands_of_values(Plan *p) {
+    PlanNode *in = source(p, "k STRING, n BIGINT", 1);
+    PlanNode *many = over_values(p, PLAN_FLAT_MAP, in, leat_function("s STRING", thousands, NULL));
+    print(p, count(p, many));
+    print(p, filter(p, many, leat_predicate(is_of_a_chunk_end, NULL)));
+}
+
+TEST(a_pair_may_give_more_values_than_a_chunk_holds) {
+    Text got = {0};
+    run_once(thousands_of_values, plain_settings, "a,1|b,2", &got);
+    CHECK_STR(got.data, "10000;a,2047 of the row of 1|a,2048 of the row of 1|a,4999 of the row of 1|"
+                        "b,2047 of the row of 2|b,2048 of the row of 2|b,4999 of the row of 2");
     text_deinit(&got);
 }
 

@@ -77,11 +77,25 @@ CHECKED static Status check_pair(const PlanNode *node, Error *err) {
     return fits ? STATUS_OK : refuse_schema(node, out, in, err);
 }
 
+CHECKED static Status check_given_behind_kept(const PlanNode *node, Error *err) {
+    const Schema *in = node->inputs[0]->schema, *out = node->schema;
+    uint32_t kept_count = node->kept_count;
+    bool fits = kept_count == 0 || (kept_count < in->column_count && kept_count < out->column_count);
+    for (uint32_t c = 0; fits && c < kept_count; c++)
+        fits = type_equal(&in->fields[c].type, &out->fields[c].type);
+    if (!fits)
+        return refuse_schema(node, out, in, err);
+    if (kept_count > 0 && node->kind == PLAN_FLAT_MAP && node->function.kind == LEAT_FUNCTION_CHUNK)
+        return refuse_function(node, err);
+    Schema given = {.fields = out->fields + kept_count, .column_count = out->column_count - kept_count};
+    return check_given(node, &given, err);
+}
+
 CHECKED static Status check_apply(const PlanNode *node, Error *err) {
     switch (node->function.kind) {
     case LEAT_FUNCTION_RECORD:
     case LEAT_FUNCTION_CHUNK:
-        return check_given(node, node->schema, err);
+        return check_given_behind_kept(node, err);
     case LEAT_FUNCTION_SPLIT:
         return node->kind == PLAN_FLAT_MAP ? check_split(node, err) : refuse_function(node, err);
     case LEAT_FUNCTION_PAIR_WITH_I64:

@@ -98,6 +98,10 @@ struct PlanNode {
 
     PlanCogroup cogroup; /* PLAN_COGROUP */
 
+    /* PLAN_MAP, PLAN_FLAT_MAP by record or chunk: so many first columns of the input stay in front of what the
+     * function gives; it sees the others only. A PLAN_FLAT_MAP by chunk keeps none. */
+    uint32_t kept_count;
+
     /* PLAN_OUTPUT */
     void *output; /* Output of stream/output.h */
 
