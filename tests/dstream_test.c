@@ -256,6 +256,186 @@ static LeatStream *update_time(LeatStream *const *in) {
     return leat_update_state_by_key(pairs_of(in[0]), leat_update_function("sum BIGINT", add_time, NULL));
 }
 
+/* ---- every scalar type ---- */
+
+#define EVERY_NUMBER "t TINYINT, s SMALLINT, i INT, f FLOAT, d DECIMAL(4, 2)"
+
+/* "a 5": a key and a number, "a -": null. Numbers of every width, for n a date when there is room for one. */
+static void numbers_of(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    LeatStr rest = leat_row_str(row, 0), key;
+    CHECK(leat_str_split(&rest, ' ', &key));
+    bool is_null = leat_str_equal(rest, leat_str("-"));
+    int n = is_null ? 0 : atoi(rest.data);
+    leat_out_str(out, 0, key);
+    leat_out_i8(out, 1, (int8_t)n);
+    leat_out_i16(out, 2, (int16_t)(256 * n));
+    leat_out_i32(out, 3, (int32_t)((uint32_t)n << 24));
+    leat_out_f32(out, 4, (float)n / 4);
+    leat_out_decimal(out, 5, n);
+    if (out->column_count > 6)
+        leat_out_i32(out, 6, n);
+    for (uint32_t c = 1; is_null && c < out->column_count; c++)
+        leat_out_null(out, c);
+    leat_out_emit(out);
+}
+
+static LeatStream *every_number(LeatStream *in) {
+    return leat_key(leat_map(in, leat_function("k STRING, " EVERY_NUMBER, numbers_of, NULL)), 1);
+}
+static LeatStream *every_type(LeatStream *in) {
+    return leat_key(leat_map(in, leat_function("k STRING, " EVERY_NUMBER ", y DATE", numbers_of, NULL)), 1);
+}
+
+static LeatStream *sum_every_number(LeatStream *const *in) {
+    return leat_reduce_by_key(every_number(in[0]), leat_sum());
+}
+static LeatStream *min_every_type(LeatStream *const *in) {
+    return leat_reduce_by_key(every_type(in[0]), leat_min());
+}
+static LeatStream *max_every_type(LeatStream *const *in) {
+    return leat_reduce_by_key(every_type(in[0]), leat_max());
+}
+
+/* Only the n-th of these columns, with its key. */
+static void pick(const LeatRow *row, LeatOut *out, void *user) {
+    uint32_t column = (uint32_t)(uintptr_t)user;
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    if (column == 1)
+        leat_out_i8(out, 1, leat_row_i8(row, column));
+    else if (column == 4)
+        leat_out_f32(out, 1, leat_row_f32(row, column));
+    else if (column == 5)
+        leat_out_decimal(out, 1, leat_row_decimal(row, column));
+    else
+        leat_out_i32(out, 1, leat_row_i32(row, column));
+    if (leat_row_is_null(row, column))
+        leat_out_null(out, 1);
+}
+
+static LeatStream *only(LeatStream *in, const char *schema, uint32_t column) {
+    return leat_key(leat_map(every_type(in), leat_function(schema, pick, (void *)(uintptr_t)column)), 1);
+}
+
+static LeatStream *sort_every_type(LeatStream *const *in) {
+    return leat_sort_by(every_type(in[0]), "d, f, y, k");
+}
+static LeatStream *sort_by_int(LeatStream *const *in) {
+    return leat_sort_by(only(in[0], "k STRING, i INT", 3), "i DESC");
+}
+
+static LeatStream *sum_tinyint(LeatStream *const *in) {
+    return leat_reduce_by_key(only(in[0], "k STRING, t TINYINT", 1), leat_sum());
+}
+static LeatStream *sum_int(LeatStream *const *in) {
+    return leat_reduce_by_key(only(in[0], "k STRING, i INT", 3), leat_sum());
+}
+static LeatStream *sum_float(LeatStream *const *in) {
+    return leat_reduce_by_key(only(in[0], "k STRING, f FLOAT", 4), leat_sum());
+}
+static LeatStream *max_float(LeatStream *const *in) {
+    return leat_reduce_by_key(only(in[0], "k STRING, f FLOAT", 4), leat_max());
+}
+static LeatStream *max_date(LeatStream *const *in) {
+    return leat_reduce_by_key(only(in[0], "k STRING, y DATE", 6), leat_max());
+}
+
+static void add_dates(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i32(out, 0, leat_row_i32(a, 0) + leat_row_i32(b, 0));
+}
+static LeatStream *reduce_dates(LeatStream *const *in) {
+    return leat_reduce_by_key(only(in[0], "k STRING, y DATE", 6), leat_reduce_function(add_dates, NULL));
+}
+
+static void value_first(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    for (uint32_t c = 1; c < row->column_count; c++)
+        if (leat_row_is_null(row, c))
+            leat_out_null(out, c - 1);
+    leat_out_i8(out, 0, leat_row_i8(row, 1));
+    leat_out_i16(out, 1, leat_row_i16(row, 2));
+    leat_out_i32(out, 2, leat_row_i32(row, 3));
+    leat_out_f32(out, 3, leat_row_f32(row, 4));
+    leat_out_decimal(out, 4, leat_row_decimal(row, 5));
+    leat_out_i32(out, 5, leat_row_i32(row, 6));
+}
+
+/* All of them as one key. */
+static LeatStream *count_by_every_type(LeatStream *const *in) {
+    return leat_reduce_by_key(
+        pairs_of(leat_map(every_type(in[0]), leat_function(EVERY_NUMBER ", y DATE", value_first, NULL))),
+        leat_sum());
+}
+
+static void alone(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    if (leat_row_is_null(row, 1))
+        leat_out_null(out, 0);
+    else if (row->columns[1].type == LEAT_DECIMAL)
+        leat_out_decimal(out, 0, leat_row_decimal(row, 1));
+    else if (row->columns[1].type == LEAT_FLOAT)
+        leat_out_f32(out, 0, leat_row_f32(row, 1));
+    else
+        leat_out_i32(out, 0, leat_row_i32(row, 1));
+}
+
+static LeatStream *count_by_date(LeatStream *const *in) {
+    LeatStream *dates = leat_map(only(in[0], "k STRING, y DATE", 6), leat_function("y DATE", alone, NULL));
+    return leat_reduce_by_key(pairs_of(dates), leat_sum());
+}
+static LeatStream *count_by_float(LeatStream *const *in) {
+    LeatStream *floats = leat_map(only(in[0], "k STRING, f FLOAT", 4), leat_function("f FLOAT", alone, NULL));
+    return leat_reduce_by_key(pairs_of(floats), leat_sum());
+}
+static LeatStream *count_by_decimal(LeatStream *const *in) {
+    LeatStream *decimals =
+        leat_map(only(in[0], "k STRING, d DECIMAL(4, 2)", 5), leat_function("d DECIMAL(4, 2)", alone, NULL));
+    return leat_reduce_by_key(pairs_of(decimals), leat_sum());
+}
+
+/* State of every type: sums. */
+static bool sum_everything(const LeatUpdate *key, void *user) {
+    (void)user;
+    int8_t t = leat_update_state_i8(key, 0);
+    int16_t s = leat_update_state_i16(key, 1);
+    int32_t i = leat_update_state_i32(key, 2), y = leat_update_state_i32(key, 5);
+    float f = leat_update_state_f32(key, 3);
+    LeatDecimal d = leat_update_state_decimal(key, 4);
+    for (size_t n = 0; n < leat_update_value_count(key); n++) {
+        t = (int8_t)(t + leat_update_value_i8(key, n, 0));
+        s = (int16_t)(s + leat_update_value_i16(key, n, 1));
+        i = (int32_t)((uint32_t)i + (uint32_t)leat_update_value_i32(key, n, 2));
+        f += leat_update_value_f32(key, n, 3);
+        d += leat_update_value_decimal(key, n, 4);
+        y += leat_update_value_i32(key, n, 5);
+    }
+    leat_update_set_state_i8(key, 0, t);
+    leat_update_set_state_i16(key, 1, s);
+    leat_update_set_state_i32(key, 2, i);
+    leat_update_set_state_f32(key, 3, f);
+    leat_update_set_state_decimal(key, 4, d);
+    leat_update_set_state_i32(key, 5, y);
+    return true;
+}
+
+static LeatStream *update_every_type(LeatStream *const *in) {
+    return leat_update_state_by_key(every_type(in[0]),
+                                    leat_update_function(EVERY_NUMBER ", y DATE", sum_everything, NULL));
+}
+
+static bool latest_date(const LeatUpdate *key, void *user) {
+    (void)user;
+    for (size_t n = 0; n < leat_update_value_count(key); n++)
+        leat_update_set_state_i32(key, 0, leat_update_value_i32(key, n, 0));
+    return true;
+}
+
+static LeatStream *update_date(LeatStream *const *in) {
+    return leat_update_state_by_key(only(in[0], "k STRING, y DATE", 6),
+                                    leat_update_function("y DATE", latest_date, NULL));
+}
+
 /* Count and how many batches in a row had no data; two end the key. */
 static bool count_until_idle(const LeatUpdate *key, void *user) {
     (void)user;
@@ -355,6 +535,18 @@ static LeatStream *sorted_distinct_pairs(LeatStream *const *in) {
         "word STRING", {                                              \
             BATCH("a", "b"), BATCH("b", ""), EMPTY, BATCH(""), EMPTY, \
         }                                                             \
+    }
+#define WIDTHS                                                                       \
+    {                                                                                \
+        "word STRING", {                                                             \
+            BATCH("a 100", "a 100", "b -1", "c -", "a 5", "b -"), BATCH("a 1"), NONE \
+        }                                                                            \
+    }
+#define WHOLE_WIDTHS                                                   \
+    {                                                                  \
+        "word STRING", {                                               \
+            BATCH("a 100", "a 100", "b -1", "a 5"), BATCH("a 1"), NONE \
+        }                                                              \
     }
 
 static const Case cases[] = {
@@ -624,6 +816,136 @@ static const Case cases[] = {
      .is_set = true,
      .has_state = true,
      .expected = {"", "('a', 1)\n", "('a', 1)\n"}},
+    {.name = "sums keep their type",
+     .feeds = {WIDTHS},
+     .batch_count = 2,
+     .build = sum_every_number,
+     .is_set = true,
+     .expected = {"('a', (-51, -13056, -855638016, 51.25, Decimal('2.05')))\n"
+                  "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01')))\n"
+                  "('c', (None, None, None, None, None))\n",
+                  "('a', (1, 256, 16777216, 0.25, Decimal('0.01')))\n"}},
+    {.name = "minima of every type",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = min_every_type,
+     .is_set = true,
+     .expected = {"('a', (5, 1280, 83886080, 1.25, Decimal('0.05'), datetime.date(1970, 1, 6)))\n"
+                  "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)))\n"
+                  "('c', (None, None, None, None, None, None))\n"}},
+    {.name = "maxima of every type",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = max_every_type,
+     .is_set = true,
+     .expected = {"('a', (100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11)))\n"
+                  "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)))\n"
+                  "('c', (None, None, None, None, None, None))\n"}},
+    {.name = "sum of TINYINT",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = sum_tinyint,
+     .is_set = true,
+     .expected = {"('a', -51)\n('b', -1)\n('c', None)\n"}},
+    {.name = "sum of INT",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 1,
+     .build = sum_int,
+     .is_set = true,
+     .expected = {"('a', -855638016)\n('b', -16777216)\n"}},
+    {.name = "sum of FLOAT",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 1,
+     .build = sum_float,
+     .is_set = true,
+     .expected = {"('a', 51.25)\n('b', -0.25)\n"}},
+    {.name = "maximum of FLOAT",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 1,
+     .build = max_float,
+     .is_set = true,
+     .expected = {"('a', 25.0)\n('b', -0.25)\n"}},
+    {.name = "maximum of DATE",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 1,
+     .build = max_date,
+     .is_set = true,
+     .expected = {"('a', datetime.date(1970, 4, 11))\n('b', datetime.date(1969, 12, 31))\n"}},
+    {.name = "sortBy DECIMAL, FLOAT and DATE",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = sort_every_type,
+     .expected =
+         {
+             "('b', (None, None, None, None, None, None))\n"
+             "('c', (None, None, None, None, None, None))\n"
+             "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)))\n"
+             "('a', (5, 1280, 83886080, 1.25, Decimal('0.05'), datetime.date(1970, 1, 6)))\n"
+             "('a', (100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11)))\n"
+             "('a', (100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11)))\n",
+         }},
+    {.name = "sortBy INT, descending",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 1,
+     .build = sort_by_int,
+     .expected = {"('a', 1677721600)\n('a', 1677721600)\n('a', 83886080)\n('b', -16777216)\n"}},
+    {.name = "a reduce function over DATE",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 1,
+     .build = reduce_dates,
+     .is_set = true,
+     .expected = {"('a', datetime.date(1970, 7, 25))\n('b', datetime.date(1969, 12, 31))\n"}},
+    {.name = "every type in a key",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = count_by_every_type,
+     .is_set = true,
+     .expected = {"((-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)), 1)\n"
+                  "((100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11)), 2)\n"
+                  "((5, 1280, 83886080, 1.25, Decimal('0.05'), datetime.date(1970, 1, 6)), 1)\n"
+                  "((None, None, None, None, None, None), 2)\n"}},
+    {.name = "a key of DATE",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = count_by_date,
+     .is_set = true,
+     .expected = {"(None, 2)\n(datetime.date(1969, 12, 31), 1)\n(datetime.date(1970, 1, 6), 1)\n"
+                  "(datetime.date(1970, 4, 11), 2)\n"}},
+    {.name = "a key of FLOAT",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = count_by_float,
+     .is_set = true,
+     .expected = {"(-0.25, 1)\n(1.25, 1)\n(25.0, 2)\n(None, 2)\n"}},
+    {.name = "a key of DECIMAL",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = count_by_decimal,
+     .is_set = true,
+     .expected = {"(Decimal('-0.01'), 1)\n(Decimal('0.05'), 1)\n(Decimal('1.00'), 2)\n(None, 2)\n"}},
+    {.name = "updateStateByKey with state of every type",
+     .feeds = {WIDTHS},
+     .batch_count = 3,
+     .build = update_every_type,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', (-51, -13056, -855638016, 51.25, Decimal('2.05'), datetime.date(1970, 7, 25)))\n"
+                  "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)))\n"
+                  "('c', (0, 0, 0, 0.0, Decimal('0.00'), datetime.date(1970, 1, 1)))\n",
+                  "('a', (-50, -12800, -838860800, 51.5, Decimal('2.06'), datetime.date(1970, 7, 26)))\n"
+                  "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)))\n"
+                  "('c', (0, 0, 0, 0.0, Decimal('0.00'), datetime.date(1970, 1, 1)))\n",
+                  "('a', (-50, -12800, -838860800, 51.5, Decimal('2.06'), datetime.date(1970, 7, 26)))\n"
+                  "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)))\n"
+                  "('c', (0, 0, 0, 0.0, Decimal('0.00'), datetime.date(1970, 1, 1)))\n"}},
+    {.name = "updateStateByKey with a DATE",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 2,
+     .build = update_date,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', datetime.date(1970, 1, 6))\n('b', datetime.date(1969, 12, 31))\n",
+                  "('a', datetime.date(1970, 1, 2))\n('b', datetime.date(1969, 12, 31))\n"}},
     {.name = "updateStateByKey twice",
      .feeds = {UPDATES},
      .batch_count = 4,
@@ -664,6 +986,22 @@ TEST(a_union_with_a_side_that_has_no_batch_fails) {
     CHECK(leat_collected_batches(collected) == 1);
     CHECK_EQ(leat_await_termination(ctx), LEAT_EXIT_CONFIG);
     CHECK(strstr(leat_error(ctx), "leat_union") != NULL);
+    leat_context_destroy(ctx);
+}
+
+TEST(a_sum_of_too_many_digits_fails_the_batch) {
+    static const Feed feed = {"word STRING", {BATCH("a 9998", "a 1"), BATCH("a 1", "b 1", "a 9999")}};
+    LeatContext *ctx = manual_context();
+    LeatStream *in = leat_function_stream(ctx, feed.schema, feed_rows, (void *)&feed);
+    LeatCollector *collected = leat_collect(sum_every_number(&in));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 2000);
+    CHECK(leat_collected_batches(collected) == 1);
+    CHECK_STR(leat_collected_text(collected, 0), "('a', (15, 3840, 251658240, 2499.75, Decimal('99.99')))\n");
+    CHECK_EQ(leat_await_termination(ctx), LEAT_EXIT_CONFIG);
+    if (!CHECK(strstr(leat_error(ctx), "leat_reduce_by_key: the sum of column 'd' has more digits than "
+                                       "DECIMAL(4, 2)") != NULL))
+        printf("    %s\n", leat_error(ctx));
     leat_context_destroy(ctx);
 }
 
@@ -974,14 +1312,13 @@ TEST(mistakes_are_named_with_the_call) {
         {bad_schema, "leat_map: schema \"n BIGIN\": at byte 2"},
         {no_schema, "leat_map: no schema was given"},
         {array_schema,
-         "leat_map: schema \"n ARRAY<BIGINT>\": functions cannot give ARRAY or STRUCT columns ('n')"},
-        {array_state,
-         "leat_update_state_by_key: schema \"s STRUCT<x: BIGINT>\": functions cannot give ARRAY or STRUCT"},
+         "leat_map: schema \"n ARRAY<BIGINT>\": functions cannot give ARRAY, STRUCT or MAP columns ('n')"},
+        {array_state, "leat_update_state_by_key: schema \"s STRUCT<x: BIGINT>\": functions cannot give "
+                      "ARRAY, STRUCT or MAP"},
         {null_function, "leat_map: leat_function() was given NULL"},
-        {sum_of_text,
-         "leat_reduce: leat_sum() takes BIGINT and DOUBLE values, 'word' is none in (word STRING)"},
+        {sum_of_text, "leat_reduce: leat_sum() takes numeric values, 'word' is none in (word STRING)"},
         {sum_of_pair,
-         "leat_reduce: leat_sum() takes BIGINT and DOUBLE values, 'word' is none in (word STRING, n BIGINT) "
+         "leat_reduce: leat_sum() takes numeric values, 'word' is none in (word STRING, n BIGINT) "
          "(all columns are values here)"},
         {concat_of_numbers, "leat_reduce: leat_concat() takes STRING values, 'n' is none in (n BIGINT)"},
         {reduce_without_values, "leat_reduce_by_key: there is no value behind the key in (word STRING)"},

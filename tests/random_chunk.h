@@ -5,7 +5,7 @@
 #include "base/random.h"
 #include "column/builder.h"
 
-/* In arena: 1 to 6 columns; with is_nested some are ARRAY or STRUCT. Ends the test program when refused. */
+/* In arena: 1 to 6 columns; with is_nested some are nested. Ends the test program when refused. */
 Schema *random_schema(Random *random, Arena *arena, bool is_nested, uint32_t key_count);
 
 /* Puts one row (and ends it): nulls, empty, 12 and 13 byte and long strings, extreme numbers. Appends its

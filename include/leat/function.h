@@ -8,8 +8,9 @@
  *     leat_map(rows, leat_chunk_function("n BIGINT", double_them, NULL))        yours, called for each chunk
  *
  *   - A schema is SQL type text, "word STRING, n BIGINT": the columns of the rows that the function gives.
- *     Types: BOOLEAN, BIGINT, DOUBLE, STRING, BINARY, TIMESTAMP. ARRAY<type> and STRUCT<name: type, ...> can
- *     be read, but not given by a function.
+ *     Types: BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(precision, scale), STRING, BINARY,
+ *     DATE, TIMESTAMP. ARRAY<type>, MAP<type, type>, STRUCT<name: type, ...> and OPTION<name: type, ...> can be
+ *     read, but not given by a function.
  *   - Workers call a function at the same time from several threads. `user` is shared: it must not be written
  *     without care. State of one's own per worker comes from `open`.
  *   - A function is called once per record. (Spark may call it again when a task fails.) After a crash the
@@ -103,8 +104,9 @@ LEAT_API LeatFunction leat_split(const char *separator);
 LEAT_API LeatFunction leat_pair_with_i64(int64_t n);
 /* filter: the rows whose first STRING column contains the text. */
 LEAT_API LeatFunction leat_contains(const char *text);
-/* The reductions work column by column, and pass over nulls. Sums are of BIGINT, which wraps around as on the
- * JVM, and of DOUBLE, which adds in the order of the rows; min and max are of any scalar type: NaN is the
+/* The reductions work column by column, and pass over nulls. Sums are of numbers and keep their type: TINYINT to
+ * BIGINT wrap around as on the JVM, FLOAT and DOUBLE add in the order of the rows, DECIMAL adds exactly, and a
+ * sum of more digits than its precision makes the batch fail. min and max are of any scalar type: NaN is the
  * greatest number, strings compare by bytes. */
 LEAT_API LeatFunction leat_sum(void);
 LEAT_API LeatFunction leat_min(void);
@@ -145,11 +147,26 @@ static inline const LeatRow *leat_update_state(const LeatUpdate *update) {
 static inline bool leat_update_state_bool(const LeatUpdate *update, uint32_t column) {
     return leat_row_bool(&update->state, column);
 }
+static inline int8_t leat_update_state_i8(const LeatUpdate *update, uint32_t column) {
+    return leat_row_i8(&update->state, column);
+}
+static inline int16_t leat_update_state_i16(const LeatUpdate *update, uint32_t column) {
+    return leat_row_i16(&update->state, column);
+}
+static inline int32_t leat_update_state_i32(const LeatUpdate *update, uint32_t column) {
+    return leat_row_i32(&update->state, column);
+}
 static inline int64_t leat_update_state_i64(const LeatUpdate *update, uint32_t column) {
     return leat_row_i64(&update->state, column);
 }
+static inline float leat_update_state_f32(const LeatUpdate *update, uint32_t column) {
+    return leat_row_f32(&update->state, column);
+}
 static inline double leat_update_state_f64(const LeatUpdate *update, uint32_t column) {
     return leat_row_f64(&update->state, column);
+}
+static inline LeatDecimal leat_update_state_decimal(const LeatUpdate *update, uint32_t column) {
+    return leat_row_decimal(&update->state, column);
 }
 static inline LeatStr leat_update_state_str(const LeatUpdate *update, uint32_t column) {
     return leat_row_str(&update->state, column);
@@ -170,13 +187,33 @@ static inline bool leat_update_value_bool(const LeatUpdate *update, size_t index
     LeatRow row = leat_update_value(update, index);
     return leat_row_bool(&row, column);
 }
+static inline int8_t leat_update_value_i8(const LeatUpdate *update, size_t index, uint32_t column) {
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_i8(&row, column);
+}
+static inline int16_t leat_update_value_i16(const LeatUpdate *update, size_t index, uint32_t column) {
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_i16(&row, column);
+}
+static inline int32_t leat_update_value_i32(const LeatUpdate *update, size_t index, uint32_t column) {
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_i32(&row, column);
+}
 static inline int64_t leat_update_value_i64(const LeatUpdate *update, size_t index, uint32_t column) {
     LeatRow row = leat_update_value(update, index);
     return leat_row_i64(&row, column);
 }
+static inline float leat_update_value_f32(const LeatUpdate *update, size_t index, uint32_t column) {
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_f32(&row, column);
+}
 static inline double leat_update_value_f64(const LeatUpdate *update, size_t index, uint32_t column) {
     LeatRow row = leat_update_value(update, index);
     return leat_row_f64(&row, column);
+}
+static inline LeatDecimal leat_update_value_decimal(const LeatUpdate *update, size_t index, uint32_t column) {
+    LeatRow row = leat_update_value(update, index);
+    return leat_row_decimal(&row, column);
 }
 static inline LeatStr leat_update_value_str(const LeatUpdate *update, size_t index, uint32_t column) {
     LeatRow row = leat_update_value(update, index);
@@ -188,13 +225,34 @@ static inline void leat_update_set_state_bool(const LeatUpdate *update, uint32_t
     *update->is_set = true;
     leat_out_bool(update->out, column, value);
 }
+static inline void leat_update_set_state_i8(const LeatUpdate *update, uint32_t column, int8_t value) {
+    *update->is_set = true;
+    leat_out_i8(update->out, column, value);
+}
+static inline void leat_update_set_state_i16(const LeatUpdate *update, uint32_t column, int16_t value) {
+    *update->is_set = true;
+    leat_out_i16(update->out, column, value);
+}
+static inline void leat_update_set_state_i32(const LeatUpdate *update, uint32_t column, int32_t value) {
+    *update->is_set = true;
+    leat_out_i32(update->out, column, value);
+}
 static inline void leat_update_set_state_i64(const LeatUpdate *update, uint32_t column, int64_t value) {
     *update->is_set = true;
     leat_out_i64(update->out, column, value);
 }
+static inline void leat_update_set_state_f32(const LeatUpdate *update, uint32_t column, float value) {
+    *update->is_set = true;
+    leat_out_f32(update->out, column, value);
+}
 static inline void leat_update_set_state_f64(const LeatUpdate *update, uint32_t column, double value) {
     *update->is_set = true;
     leat_out_f64(update->out, column, value);
+}
+static inline void leat_update_set_state_decimal(const LeatUpdate *update, uint32_t column,
+                                                 LeatDecimal value) {
+    *update->is_set = true;
+    leat_out_decimal(update->out, column, value);
 }
 static inline void leat_update_set_state_str(const LeatUpdate *update, uint32_t column, LeatStr value) {
     *update->is_set = true;

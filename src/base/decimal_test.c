@@ -45,4 +45,35 @@ TEST(reads_back) {
     }
 }
 
+TEST(floats) {
+    static const struct {
+        float value;
+        const char *digits; /* as Float.toString has them */
+        int point;
+    } cases[] = {
+        {0.1f, "1", 0},        {1.0f / 3, "33333334", 0}, {16777216.0f, "16777216", 8}, {0.0f, "0", 1},
+        {1e10f, "1", 11},      {FLT_TRUE_MIN, "14", -44}, {FLT_MAX, "34028235", 39},    {2e-44f, "2", -43},
+        {8.41e21f, "841", 22},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        Decimal d = decimal_shortest_f32(cases[i].value, 2);
+        CHECK_STR(d.digits, cases[i].digits);
+        CHECK_EQ(d.point, cases[i].point);
+    }
+    Random random;
+    random_init(&random, check_seed());
+    for (int i = 0; i < 20000; i++) {
+        uint32_t bits = (uint32_t)random_u64(&random) & INT32_MAX;
+        float value;
+        memcpy(&value, &bits, sizeof value);
+        if (bits >> 23 == 0xff)
+            continue;
+        Decimal d = decimal_shortest_f32(value, 1);
+        char text[64];
+        snprintf(text, sizeof text, "0.%se%d", d.digits, d.point);
+        if (!CHECK(strtof(text, NULL) == value))
+            return;
+    }
+}
+
 TEST_MAIN()

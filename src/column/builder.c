@@ -39,7 +39,7 @@ struct Builder {
     BuilderPart *parts;
     Column *columns; /* of the scratch chunk */
     uint32_t row_count;
-    bool is_flat; /* no ARRAY, no STRUCT: can be given to functions */
+    bool is_flat; /* nothing nested: can be given to functions */
 
     /* Strings (B2). The three lists run side by side; kernels and keep want plain arrays. */
     Buffer **buffers;
@@ -63,10 +63,6 @@ struct Builder {
     Status status; /* the first failure since begin; what is written after it is dropped */
     Error error;
 };
-
-static bool is_string(LeatType kind) {
-    return kind == LEAT_STRING || kind == LEAT_BINARY;
-}
 
 /* ---- string memory ---- */
 
@@ -143,22 +139,9 @@ CHECKED static Status string_view(Builder *b, Str value, View *view, Error *err)
 /* ---- parts ---- */
 
 static size_t data_size_bytes(LeatType kind, size_t count) {
-    switch (kind) {
-    case LEAT_BOOLEAN:
+    if (kind == LEAT_BOOLEAN)
         return bitmap_size_bytes(count);
-    case LEAT_BIGINT:
-    case LEAT_DOUBLE:
-    case LEAT_TIMESTAMP:
-        return count * sizeof(uint64_t);
-    case LEAT_STRING:
-    case LEAT_BINARY:
-        return count * sizeof(View);
-    case LEAT_ARRAY:
-        return (count + 1) * sizeof(int32_t);
-    case LEAT_STRUCT:
-        return 0;
-    }
-    return 0;
+    return (count + type_is_list(kind)) * type_value_size(kind);
 }
 
 CHECKED static Status part_grow(Builder *b, BuilderPart *part, uint32_t capacity, Error *err) {
@@ -184,7 +167,7 @@ CHECKED static Status part_init(Builder *b, BuilderPart *part, const Type *type,
     part->children = xcalloc(type->field_count, sizeof *part->children);
     part->child_columns = xcalloc(type->field_count, sizeof *part->child_columns);
     for (uint32_t i = 0; i < type->field_count; i++)
-        TRY(part_init(b, &part->children[i], &type->fields[i].type, is_element || type->kind == LEAT_ARRAY,
+        TRY(part_init(b, &part->children[i], &type->fields[i].type, is_element || type_is_list(type->kind),
                       err));
     return STATUS_OK;
 }
@@ -239,16 +222,25 @@ Status part_null(Builder *b, BuilderPart *part, uint32_t index, Error *err) {
     case LEAT_BOOLEAN:
         bitmap_clear(part->data.data, index);
         return STATUS_OK;
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
+    case LEAT_FLOAT:
     case LEAT_DOUBLE:
+    case LEAT_DATE:
     case LEAT_TIMESTAMP:
-        ((uint64_t *)part->data.data)[index] = 0;
+        word_store(part->data.data, index, part->type->kind, 0);
+        return STATUS_OK;
+    case LEAT_DECIMAL:
+        ((LeatDecimal *)part->data.data)[index] = 0;
         return STATUS_OK;
     case LEAT_STRING:
     case LEAT_BINARY:
         ((View *)part->data.data)[index] = (View){0};
         return STATUS_OK;
     case LEAT_ARRAY:
+    case LEAT_MAP:
         ((int32_t *)part->data.data)[index + 1] = ((int32_t *)part->data.data)[index];
         return STATUS_OK;
     case LEAT_STRUCT:
@@ -265,9 +257,15 @@ Status part_bool(Builder *b, BuilderPart *part, uint32_t index, bool value, Erro
     return STATUS_OK;
 }
 
-Status part_word(Builder *b, BuilderPart *part, uint32_t index, uint64_t bits, Error *err) {
+Status part_word(Builder *b, BuilderPart *part, uint32_t index, uint64_t word, Error *err) {
     TRY(part_mark(b, part, index, true, err));
-    ((uint64_t *)part->data.data)[index] = bits;
+    word_store(part->data.data, index, part->type->kind, word);
+    return STATUS_OK;
+}
+
+Status part_decimal(Builder *b, BuilderPart *part, uint32_t index, LeatDecimal value, Error *err) {
+    TRY(part_mark(b, part, index, true, err));
+    ((LeatDecimal *)part->data.data)[index] = value;
     return STATUS_OK;
 }
 
@@ -280,8 +278,8 @@ Status part_struct(Builder *b, BuilderPart *part, uint32_t index, Error *err) {
     return part_mark(b, part, index, true, err);
 }
 
-Status part_array(Builder *b, BuilderPart *part, uint32_t index, uint32_t count, uint32_t *element_begin,
-                  Error *err) {
+Status part_list(Builder *b, BuilderPart *part, uint32_t index, uint32_t count, uint32_t *element_begin,
+                 Error *err) {
     TRY(part_mark(b, part, index, true, err));
     int32_t *offsets = part->data.data;
     if (count > (uint32_t)(INT32_MAX - offsets[index]))
@@ -302,20 +300,29 @@ CHECKED static Status part_value(Builder *b, BuilderPart *part, uint32_t index, 
     switch (from->type->kind) {
     case LEAT_BOOLEAN:
         return part_bool(b, part, index, column_bool(from, row), err);
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
+    case LEAT_FLOAT:
     case LEAT_DOUBLE:
+    case LEAT_DATE:
     case LEAT_TIMESTAMP: /* as bits: a NaN keeps its payload */
-        return part_word(b, part, index, (uint64_t)column_i64(from, row), err);
+        return part_word(b, part, index, column_word(from, row), err);
+    case LEAT_DECIMAL:
+        return part_decimal(b, part, index, column_decimal(from, row), err);
     case LEAT_STRING:
     case LEAT_BINARY:
         return part_str(b, part, index, column_str(from, row), err);
-    case LEAT_ARRAY: {
+    case LEAT_ARRAY:
+    case LEAT_MAP: {
         const int32_t *offsets = from->data;
         uint32_t begin = 0, count = (uint32_t)(offsets[row + 1] - offsets[row]);
-        TRY(part_array(b, part, index, count, &begin, err));
-        for (uint32_t i = 0; i < count; i++)
-            TRY(part_value(b, &part->children[0], begin + i, &from->children[0], (uint32_t)offsets[row] + i,
-                           err));
+        TRY(part_list(b, part, index, count, &begin, err));
+        for (uint32_t c = 0; c < part->type->field_count; c++)
+            for (uint32_t i = 0; i < count; i++)
+                TRY(part_value(b, &part->children[c], begin + i, &from->children[c],
+                               (uint32_t)offsets[row] + i, err));
         return STATUS_OK;
     }
     case LEAT_STRUCT:
@@ -340,7 +347,7 @@ static void part_describe(const Builder *b, const BuilderPart *part, Buffer *con
                        .data = part->type->kind == LEAT_STRUCT ? NULL : part->data.data,
                        .validity = part->has_nulls ? part->validity.data : NULL,
                        .children = part->child_columns};
-    if (is_string(part->type->kind)) {
+    if (type_is_string(part->type->kind)) {
         column->buffers = buffers;
         column->buffer_count = buffer_count;
     }
@@ -359,7 +366,9 @@ static void builder_describe(Builder *b, Buffer *const *buffers, uint32_t buffer
 /* ---- the builder ---- */
 
 static size_t out_element_size(LeatType kind) {
-    return kind == LEAT_BOOLEAN ? sizeof(uint8_t) : is_string(kind) ? sizeof(LeatStr) : sizeof(uint64_t);
+    return kind == LEAT_BOOLEAN   ? sizeof(uint8_t)
+           : type_is_string(kind) ? sizeof(LeatStr)
+                                  : type_value_size(kind);
 }
 
 CHECKED static Status out_init(Builder *b, Error *err) {
@@ -473,9 +482,23 @@ Status builder_put_f64(Builder *b, uint32_t column, double value, Error *err) {
     return part_word(b, part, b->row_count, bits, err);
 }
 
+Status builder_put_word(Builder *b, uint32_t column, uint64_t word, Error *err) {
+    BuilderPart *part = builder_part(b, column);
+    if (part->type->kind == LEAT_BOOLEAN)
+        return part_bool(b, part, b->row_count, word & 1, err);
+    ASSERT(type_is_word(part->type->kind));
+    return part_word(b, part, b->row_count, word, err);
+}
+
+Status builder_put_decimal(Builder *b, uint32_t column, LeatDecimal value, Error *err) {
+    BuilderPart *part = builder_part(b, column);
+    ASSERT(part->type->kind == LEAT_DECIMAL && decimal_fits(value, part->type->precision));
+    return part_decimal(b, part, b->row_count, value, err);
+}
+
 Status builder_put_str(Builder *b, uint32_t column, Str value, Error *err) {
     BuilderPart *part = builder_part(b, column);
-    ASSERT(is_string(part->type->kind));
+    ASSERT(type_is_string(part->type->kind));
     return part_str(b, part, b->row_count, value, err);
 }
 
@@ -491,7 +514,7 @@ Status builder_begin_list(Builder *b, uint32_t column, Error *err) {
     uint32_t element_begin;
     BuilderPart *part = builder_part(b, column);
     ASSERT(part->type->kind == LEAT_ARRAY);
-    return part_array(b, part, b->row_count, 0, &element_begin, err);
+    return part_list(b, part, b->row_count, 0, &element_begin, err);
 }
 
 /* The end of the list that was begun in this row: where its next element goes. */
@@ -541,8 +564,8 @@ static void out_clear(Builder *b, bool columns_taken) {
         rows = b->dirty_rows;
     for (uint32_t i = 0; i < b->schema->column_count; i++) {
         LeatType kind = b->schema->fields[i].type.kind;
-        bool is_word = kind != LEAT_BOOLEAN && !is_string(kind);
-        uint32_t dirty = is_word && columns_taken ? b->taken_dirty_rows : rows;
+        bool is_taken = columns_taken && kind != LEAT_BOOLEAN && !type_is_string(kind);
+        uint32_t dirty = is_taken ? b->taken_dirty_rows : rows;
         memset(b->out_parts[i].data.data, 0, dirty * out_element_size(kind));
         if (b->out.has_nulls)
             memset(b->out_parts[i].nulls.data, 0, rows);
@@ -556,7 +579,7 @@ static void out_clear(Builder *b, bool columns_taken) {
 
 /* Which strings of the input live as long as it does. */
 static void input_add(Builder *b, const Column *column, uint32_t row_count) {
-    if (is_string(column->type->kind)) {
+    if (type_is_string(column->type->kind)) {
         uint32_t count = column->is_constant ? 1 : row_count;
         if (column->data && count && b->input_view_count < STABLE_VIEWS_MAX)
             b->input_views[b->input_view_count++] = str_slice(column->data, count * sizeof(View));
@@ -571,8 +594,8 @@ static void input_add(Builder *b, const Column *column, uint32_t row_count) {
         }
     }
     const int32_t *offsets = column->data;
-    if (column->type->kind == LEAT_ARRAY && row_count)
-        input_add(b, &column->children[0], (uint32_t)offsets[row_count]);
+    for (uint32_t i = 0; type_is_list(column->type->kind) && row_count && i < column->type->field_count; i++)
+        input_add(b, &column->children[i], (uint32_t)offsets[row_count]);
     if (column->type->kind == LEAT_STRUCT)
         for (uint32_t i = 0; i < column->type->field_count; i++)
             input_add(b, &column->children[i], row_count);
@@ -608,33 +631,59 @@ static void pack_bits(const uint8_t *bytes, uint32_t count, uint8_t *bits) {
     }
 }
 
-/* Turns what functions wrote into the column's data; the validity comes from the bytes of `nulls`, the data
- * behind a null becomes zero (I5 of chunk.h). */
+/* Makes the data behind nulls zero (I5 of chunk.h). */
+static void clear_nulls(LeatType kind, void *data, const uint8_t *nulls, uint32_t rows) {
+    uint8_t *bools = data;
+    LeatStr *strs = data;
+    LeatDecimal *decimals = data;
+    for (uint32_t i = 0; i < rows; i++) {
+        if (kind == LEAT_BOOLEAN)
+            bools[i] &= (uint8_t)(nulls[i] - 1);
+        else if (type_is_string(kind))
+            strs[i].size &= (size_t)nulls[i] - 1;
+        else if (kind == LEAT_DECIMAL)
+            decimals[i] &= (LeatDecimal)nulls[i] - 1;
+        else
+            word_store(data, i, kind, word_load(data, i, kind) & ((uint64_t)nulls[i] - 1));
+    }
+}
+
+/* A function gave a number that its column cannot hold: I6 of chunk.h. */
+static void check_decimals(Builder *b) {
+    for (uint32_t c = 0; c < b->schema->column_count; c++) {
+        const Type *type = &b->schema->fields[c].type;
+        const LeatDecimal *values = b->out_parts[c].data.data;
+        const uint8_t *nulls = b->out_parts[c].nulls.data;
+        for (uint32_t i = 0; type->kind == LEAT_DECIMAL && i < b->out.row; i++) {
+            if (LIKELY(nulls[i] || decimal_fits(values[i], type->precision)))
+                continue;
+            Error error = {0};
+            Status st = error_set(&error, STATUS_INVALID,
+                                  "%s: a value given for column '%s' has more digits than DECIMAL(%u, %u)",
+                                  b->who, b->schema->fields[c].name, type->precision, type->scale);
+            builder_out_fail(b, st, &error);
+            return;
+        }
+    }
+}
+
+/* Turns what functions wrote into the column's data; the validity comes from the bytes of `nulls`. */
 static void take_part(Builder *b, uint32_t column, uint32_t rows) {
     BuilderPart *part = &b->parts[column];
     OutPart *out = &b->out_parts[column];
     LeatType kind = part->type->kind;
-    uint8_t *nulls = out->nulls.data;
-    uint8_t *bools = out->data.data;
-    LeatStr *strs = out->data.data;
-    uint64_t *words = out->data.data;
+    const uint8_t *nulls = out->nulls.data;
     part->has_nulls = b->out.has_nulls && rows > 0 && memchr(nulls, 1, rows);
     if (part->has_nulls) {
-        for (uint32_t i = 0; i < rows; i++) {
-            if (kind == LEAT_BOOLEAN)
-                bools[i] &= (uint8_t)(nulls[i] - 1);
-            else if (is_string(kind))
-                strs[i].size &= (size_t)nulls[i] - 1;
-            else
-                words[i] &= (uint64_t)nulls[i] - 1;
-        }
+        clear_nulls(kind, out->data.data, nulls, rows);
         for (uint32_t i = 0; i < rows; i++)
             bitmap_put(part->validity.data, i, !nulls[i]);
     }
     if (kind == LEAT_BOOLEAN) {
-        pack_bits(bools, rows, part->data.data);
-    } else if (is_string(kind)) {
-        kernels()->views_from_strs(strs, rows, b->bases, b->sizes, b->buffer_count, part->data.data);
+        pack_bits(out->data.data, rows, part->data.data);
+    } else if (type_is_string(kind)) {
+        kernels()->views_from_strs(out->data.data, rows, b->bases, b->sizes, b->buffer_count,
+                                   part->data.data);
     } else { /* B3 */
         Array taken = part->data;
         part->data = out->data;
@@ -644,6 +693,7 @@ static void take_part(Builder *b, uint32_t column, uint32_t rows) {
 }
 
 Status builder_take_out(Builder *b, Chunk *out, Error *err) {
+    check_decimals(b);
     if (b->status != STATUS_OK) {
         out_clear(b, false);
         drop_own_buffers(b);
@@ -672,7 +722,7 @@ static const char no_bytes[1] = {0}; /* where empty strings point to */
 
 bool builder_see_out(Builder *b, const LeatStr **strs, uint32_t *count, Buffer *const **buffers,
                      uint32_t *buffer_count) {
-    ASSERT(b->schema->column_count == 1 && is_string(b->schema->fields[0].type.kind));
+    ASSERT(b->schema->column_count == 1 && type_is_string(b->schema->fields[0].type.kind));
     if (b->status != STATUS_OK || b->out.has_nulls || b->input_view_count > 0)
         return false;
     LeatStr *written = b->out_parts[0].data.data;

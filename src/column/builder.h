@@ -41,6 +41,9 @@ CHECKED Status builder_put_bool(Builder *builder, uint32_t column, bool value, E
 /* BIGINT, TIMESTAMP */
 CHECKED Status builder_put_i64(Builder *builder, uint32_t column, int64_t value, Error *err);
 CHECKED Status builder_put_f64(Builder *builder, uint32_t column, double value, Error *err);
+/* BOOLEAN and whatever is a word (type_is_word), as column_word gives it. */
+CHECKED Status builder_put_word(Builder *builder, uint32_t column, uint64_t word, Error *err);
+CHECKED Status builder_put_decimal(Builder *builder, uint32_t column, LeatDecimal value, Error *err);
 CHECKED Status builder_put_str(Builder *builder, uint32_t column, Str value, Error *err); /* copies */
 /* The value of `from` at `row`, of the same type, nested types included; strings are copied. */
 CHECKED Status builder_put_value(Builder *builder, uint32_t column, const Column *from, uint32_t row,
@@ -64,8 +67,8 @@ void builder_end_row(Builder *builder);
 /* The rows so far as a scratch chunk (I2); split and sequence are 0. */
 void builder_chunk(Builder *builder, Chunk *out);
 
-/* What functions of the user write into; belongs to the builder. Scalar columns only (a schema with ARRAY or
- * STRUCT gives UNSUPPORTED when the function is registered). Rows not taken before are dropped, the status is
+/* What functions of the user write into; belongs to the builder. Scalar columns only (a schema with nested
+ * types gives UNSUPPORTED when the function is registered). Rows not taken before are dropped, the status is
  * OK again.
  *
  * `input` (or NULL) is the chunk whose strings need no copy; its data and buffers are borrowed until the next
@@ -77,7 +80,8 @@ void builder_chunk(Builder *builder, Chunk *out);
 typedef void (*BuilderFlush)(Builder *builder, void *self);
 LeatOut *builder_out_begin(Builder *builder, const Chunk *input, BuilderFlush flush, void *self);
 /* Turns the rows written so far (possibly none) into a scratch chunk (I2), and goes on with the same input.
- * The chunk may be used beyond the next begin, but not beyond the input. Fails as builder_out_status does. */
+ * The chunk may be used beyond the next begin, but not beyond the input. Fails as builder_out_status does;
+ * INVALID: a DECIMAL of more digits than its precision. */
 CHECKED Status builder_take_out(Builder *builder, Chunk *out, Error *err);
 /* The same rows without making anything anew, of a builder with one column of strings: as functions wrote
  * them, with the buffers that they stand in. Borrowed until builder_drop_out, which takes the place of

@@ -28,13 +28,16 @@ BuilderPart *builder_part(Builder *builder, uint32_t column);
 /* One value at a place.  NO_MEMORY. A STRUCT takes part_struct and then every child at the same index. */
 CHECKED Status part_null(Builder *builder, BuilderPart *part, uint32_t index, Error *err);
 CHECKED Status part_bool(Builder *builder, BuilderPart *part, uint32_t index, bool value, Error *err);
-CHECKED Status part_word(Builder *builder, BuilderPart *part, uint32_t index, uint64_t bits, Error *err);
+/* The low bytes of the word, as many as the type has. */
+CHECKED Status part_word(Builder *builder, BuilderPart *part, uint32_t index, uint64_t word, Error *err);
+CHECKED Status part_decimal(Builder *builder, BuilderPart *part, uint32_t index, LeatDecimal value,
+                            Error *err);
 CHECKED Status part_str(Builder *builder, BuilderPart *part, uint32_t index, Str value, Error *err);
 CHECKED Status part_struct(Builder *builder, BuilderPart *part, uint32_t index, Error *err);
-/* ARRAY: gives where its elements go in the child, [*element_begin, *element_begin + count),
- * all of which follow. */
-CHECKED Status part_array(Builder *builder, BuilderPart *part, uint32_t index, uint32_t count,
-                          uint32_t *element_begin, Error *err);
+/* ARRAY, MAP: gives where its elements go in the child, or keys and values in the children,
+ * [*element_begin, *element_begin + count), all of which follow. */
+CHECKED Status part_list(Builder *builder, BuilderPart *part, uint32_t index, uint32_t count,
+                         uint32_t *element_begin, Error *err);
 
 /* ---- what the functions of row.h do in the end ---- */
 

@@ -363,8 +363,27 @@ static void row_format(const LeatRow *row, uint32_t column, const Type *type, Te
     case LEAT_BOOLEAN:
         literal_bool(leat_row_bool(row, column), out);
         return;
+    case LEAT_TINYINT:
+        literal_i64(leat_row_i8(row, column), out);
+        return;
+    case LEAT_SMALLINT:
+        literal_i64(leat_row_i16(row, column), out);
+        return;
+    case LEAT_INT:
+        literal_i64(leat_row_i32(row, column), out);
+        return;
     case LEAT_BIGINT:
         literal_i64(leat_row_i64(row, column), out);
+        return;
+    case LEAT_FLOAT:
+        literal_f64((double)leat_row_f32(row, column), out);
+        return;
+    case LEAT_DECIMAL:
+        CHECK_EQ(row->columns[column].precision, type->precision);
+        literal_decimal(leat_row_decimal(row, column), row->columns[column].scale, out);
+        return;
+    case LEAT_DATE:
+        literal_date(leat_row_i32(row, column), out);
         return;
     case LEAT_DOUBLE:
         literal_f64(leat_row_f64(row, column), out);
@@ -397,6 +416,17 @@ static void row_format(const LeatRow *row, uint32_t column, const Type *type, Te
         text_append_byte(out, ')');
         return;
     }
+    case LEAT_MAP:
+        text_append_byte(out, '{');
+        for (uint32_t i = 0; i < leat_row_map_count(row, column); i++) {
+            LeatRow entry = leat_row_map_at(row, column, i);
+            text_append(out, i ? STR(", ") : STR(""));
+            row_format(&entry, 0, &type->fields[0].type, out);
+            text_append(out, STR(": "));
+            row_format(&entry, 1, &type->fields[1].type, out);
+        }
+        text_append_byte(out, '}');
+        return;
     }
 }
 
@@ -447,21 +477,27 @@ TEST(readers_give_what_is_in_the_chunk) {
 }
 
 TEST(readers_of_constants_and_nulls) {
-    begin("s STRING, i BIGINT, b BOOLEAN, n STRING");
+    begin("s STRING, i BIGINT, b BOOLEAN, n STRING, t TINYINT, d DECIMAL(4, 1)");
     const View view = view_of(STR("short"), 0, 0), empty = {0};
     const int64_t value = -1;
+    const int8_t tiny = -2;
+    const LeatDecimal decimal = -1205;
     const uint8_t one_bit = 1, no_bit = 0;
     const Column columns[] = {
         {.type = &schema->fields[0].type, .data = &view, .is_constant = true},
         {.type = &schema->fields[1].type, .data = &value, .is_constant = true},
         {.type = &schema->fields[2].type, .data = &one_bit, .is_constant = true},
         {.type = &schema->fields[3].type, .data = &empty, .validity = &no_bit, .is_constant = true},
+        {.type = &schema->fields[4].type, .data = &tiny, .is_constant = true},
+        {.type = &schema->fields[5].type, .data = &decimal, .is_constant = true},
     };
     const Chunk chunk = {.schema = schema, .columns = columns, .row_count = 2, .selected_count = 2};
     ChunkReader *reader;
     LeatChunk bound;
     CHECK_OK(chunk_reader_create(schema, &budget, "test", &reader, &err), err);
-    check_reads(reader, &chunk, STR("('short', -1, True, None)\n('short', -1, True, None)\n"));
+    check_reads(reader, &chunk,
+                STR("('short', -1, True, None, -2, Decimal('-120.5'))\n"
+                    "('short', -1, True, None, -2, Decimal('-120.5'))\n"));
     CHECK_OK(chunk_reader_bind(reader, &chunk, &bound, &err), err);
     LeatRow row = {bound.columns, bound.column_count, 1};
     CHECK_EQ(leat_row_str(&row, 3).size, 0);

@@ -21,6 +21,30 @@ bool column_bool(const Column *column, uint32_t row) {
     return bitmap_get(column->data, column->is_constant ? 0 : row);
 }
 
+uint64_t column_word(const Column *column, uint32_t row) {
+    if (column->type->kind == LEAT_BOOLEAN)
+        return column_bool(column, row);
+    return word_load(column->data, column->is_constant ? 0 : row, column->type->kind);
+}
+
+const uint64_t *column_words(const Column *column, const Chunk *chunk, uint64_t *room) {
+    LeatType kind = column->type->kind;
+    const uint64_t *words = column->data;
+    if (column->is_constant) {
+        for (uint32_t i = 0; i < chunk->selected_count; i++)
+            room[i] = word_load(column->data, 0, kind);
+    } else if (type_value_size(kind) != sizeof *words) {
+        for (uint32_t i = 0; i < chunk->selected_count; i++)
+            room[i] = word_load(column->data, chunk_row(chunk, i), kind);
+    } else if (chunk->selection) {
+        for (uint32_t i = 0; i < chunk->selected_count; i++)
+            room[i] = words[chunk->selection[i]];
+    } else {
+        return words;
+    }
+    return room;
+}
+
 Str column_str(const Column *column, uint32_t row) {
     const View *view = (const View *)column->data + (column->is_constant ? 0 : row);
     const char *data =
@@ -80,16 +104,22 @@ CHECKED static Status share_bits(SharedChunk *shared, const uint8_t *in, const R
     return STATUS_OK;
 }
 
-CHECKED static Status share_words(SharedChunk *shared, const uint64_t *in, const Rows *rows, const void **out,
-                                  Error *err) {
-    uint64_t *words;
-    TRY(shared_alloc(shared, rows->count * sizeof *words, (void **)&words, err));
-    if (rows->index)
+/* Values of `size` bytes each. */
+CHECKED static Status share_values(SharedChunk *shared, const char *in, size_t size, const Rows *rows,
+                                   const void **out, Error *err) {
+    char *values;
+    TRY(shared_alloc(shared, rows->count * size, (void **)&values, err));
+    *out = values;
+    if (!rows->index) {
+        if (rows->count)
+            memcpy(values, in + rows->begin * size, rows->count * size);
+    } else if (size == sizeof(uint64_t)) {
         for (uint32_t i = 0; i < rows->count; i++)
-            words[i] = in[rows->index[i]];
-    else if (rows->count)
-        memcpy(words, in + rows->begin, rows->count * sizeof *words);
-    *out = words;
+            ((uint64_t *)(void *)values)[i] = ((const uint64_t *)(const void *)in)[rows->index[i]];
+    } else {
+        for (uint32_t i = 0; i < rows->count; i++)
+            memcpy(values + i * size, in + rows->index[i] * size, size);
+    }
     return STATUS_OK;
 }
 
@@ -168,8 +198,16 @@ CHECKED static Status share_views(SharedChunk *shared, const Column *in, const R
 
 CHECKED static Status share_column(SharedChunk *shared, const Column *in, Rows rows, Column *out, Error *err);
 
-CHECKED static Status share_array(SharedChunk *shared, const Column *in, const Rows *rows, Column *children,
-                                  Column *out, Error *err) {
+/* What the offsets of an ARRAY or a MAP index. */
+CHECKED static Status share_elements(SharedChunk *shared, const Column *in, Rows elements, Column *children,
+                                     Error *err) {
+    for (uint32_t i = 0; i < in->type->field_count; i++)
+        TRY(share_column(shared, &in->children[i], elements, &children[i], err));
+    return STATUS_OK;
+}
+
+CHECKED static Status share_list(SharedChunk *shared, const Column *in, const Rows *rows, Column *children,
+                                 Column *out, Error *err) {
     const int32_t *from = in->data;
     int32_t *offsets;
     TRY(shared_alloc(shared, (rows->count + 1) * sizeof *offsets, (void **)&offsets, err));
@@ -181,7 +219,7 @@ CHECKED static Status share_array(SharedChunk *shared, const Column *in, const R
     Rows elements = {.count = (uint32_t)offsets[rows->count]};
     if (!rows->index) {
         elements.begin = elements.count ? (uint32_t)from[rows->begin] : 0;
-        return share_column(shared, &in->children[0], elements, &children[0], err);
+        return share_elements(shared, in, elements, children, err);
     }
     Array list = {0};
     TRY(array_reserve(&list, 0, elements.count * sizeof(uint32_t), shared->budget, shared->who, err));
@@ -190,7 +228,7 @@ CHECKED static Status share_array(SharedChunk *shared, const Column *in, const R
         for (int32_t at = from[rows->index[i]]; at < from[rows->index[i] + 1]; at++)
             index[n++] = (uint32_t)at;
     elements.index = index;
-    Status st = share_column(shared, &in->children[0], elements, &children[0], err);
+    Status st = share_elements(shared, in, elements, children, err);
     array_deinit(&list, shared->budget);
     return st;
 }
@@ -211,15 +249,22 @@ CHECKED static Status share_column(SharedChunk *shared, const Column *in, Rows r
     switch (in->type->kind) {
     case LEAT_BOOLEAN:
         return share_bits(shared, in->data, &rows, (const uint8_t **)&out->data, err);
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
+    case LEAT_FLOAT:
     case LEAT_DOUBLE:
+    case LEAT_DECIMAL:
+    case LEAT_DATE:
     case LEAT_TIMESTAMP:
-        return share_words(shared, in->data, &rows, &out->data, err);
+        return share_values(shared, in->data, type_value_size(in->type->kind), &rows, &out->data, err);
     case LEAT_STRING:
     case LEAT_BINARY:
         return share_views(shared, in, &rows, out, err);
     case LEAT_ARRAY:
-        return share_array(shared, in, &rows, children, out, err);
+    case LEAT_MAP:
+        return share_list(shared, in, &rows, children, out, err);
     case LEAT_STRUCT:
         for (uint32_t i = 0; i < in->type->field_count; i++)
             TRY(share_column(shared, &in->children[i], rows, &children[i], err));
@@ -344,14 +389,22 @@ static bool is_zero_behind_null(const Column *column, uint32_t row) {
     switch (column->type->kind) {
     case LEAT_BOOLEAN:
         return !bitmap_get(column->data, row);
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
+    case LEAT_FLOAT:
     case LEAT_DOUBLE:
+    case LEAT_DATE:
     case LEAT_TIMESTAMP:
-        return ((const uint64_t *)column->data)[row] == 0;
+        return word_load(column->data, row, column->type->kind) == 0;
+    case LEAT_DECIMAL:
+        return column_decimal(column, row) == 0;
     case LEAT_STRING:
     case LEAT_BINARY:
         return ((const View *)column->data)[row].size == 0;
     case LEAT_ARRAY:
+    case LEAT_MAP:
         return ((const int32_t *)column->data)[row] == ((const int32_t *)column->data)[row + 1];
     case LEAT_STRUCT:
         for (uint32_t i = 0; i < column->type->field_count; i++)
@@ -369,15 +422,21 @@ static void verify_column(const Column *column, const Type *type, const char *na
         row_count = 1;
     require(column->data || row_count == 0 || type->kind == LEAT_STRUCT, name, 0, "there is no data");
     require(column->children || type->field_count == 0, name, 0, "there are no children");
-    if (type->kind == LEAT_STRING || type->kind == LEAT_BINARY)
+    if (type_is_string(type->kind))
         for (uint32_t row = 0; row < row_count; row++)
             verify_view(column, name, row);
-    if (type->kind == LEAT_ARRAY && column->data) {
+    for (uint32_t row = 0; type->kind == LEAT_DECIMAL && row < row_count; row++) /* I6 */
+        require(decimal_fits(((const LeatDecimal *)column->data)[row], type->precision), name, row,
+                "more digits than the precision");
+    if (type_is_list(type->kind) && column->data) {
         const int32_t *offsets = column->data;
         require(offsets[0] >= 0, name, 0, "an offset is negative");
         for (uint32_t row = 0; row < row_count; row++)
             require(offsets[row] <= offsets[row + 1], name, row, "offsets descend");
-        verify_column(&column->children[0], &type->fields[0].type, name, (uint32_t)offsets[row_count]);
+        for (uint32_t i = 0; i < type->field_count; i++)
+            verify_column(&column->children[i], &type->fields[i].type, name, (uint32_t)offsets[row_count]);
+        for (int32_t i = offsets[0]; type->kind == LEAT_MAP && i < offsets[row_count]; i++) /* I6 */
+            require(!column_is_null(&column->children[0], (uint32_t)i), name, (uint32_t)i, "a key is null");
     }
     if (type->kind == LEAT_STRUCT)
         for (uint32_t i = 0; i < type->field_count; i++)
@@ -413,17 +472,29 @@ void column_format(const Column *column, uint32_t row, Text *out) {
     case LEAT_BOOLEAN:
         literal_bool(column_bool(column, row), out);
         return;
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
-        literal_i64(column_i64(column, row), out);
+        literal_i64((int64_t)column_word(column, row), out);
+        return;
+    case LEAT_FLOAT:
+        literal_f64((double)column_f32(column, row), out);
         return;
     case LEAT_DOUBLE:
         literal_f64(column_f64(column, row), out);
+        return;
+    case LEAT_DECIMAL:
+        literal_decimal(column_decimal(column, row), column->type->scale, out);
         return;
     case LEAT_STRING:
         literal_string(column_str(column, row), out);
         return;
     case LEAT_BINARY:
         literal_binary(column_str(column, row), out);
+        return;
+    case LEAT_DATE:
+        literal_date(column_i32(column, row), out);
         return;
     case LEAT_TIMESTAMP:
         literal_timestamp(column_i64(column, row), out);
@@ -447,6 +518,19 @@ void column_format(const Column *column, uint32_t row, Text *out) {
         }
         text_append_byte(out, ')');
         return;
+    case LEAT_MAP: {
+        const int32_t *offsets = column->data;
+        text_append_byte(out, '{');
+        for (int32_t i = offsets[row]; i < offsets[row + 1]; i++) {
+            if (i > offsets[row])
+                text_append(out, STR(", "));
+            column_format(&column->children[0], (uint32_t)i, out);
+            text_append(out, STR(": "));
+            column_format(&column->children[1], (uint32_t)i, out);
+        }
+        text_append_byte(out, '}');
+        return;
+    }
     }
 }
 

@@ -20,10 +20,6 @@ struct ChunkReader {
     Array bases; /* const char *[], of the column being bound */
 };
 
-static bool is_string(LeatType kind) {
-    return kind == LEAT_STRING || kind == LEAT_BINARY;
-}
-
 CHECKED static Status strs_reserve(ChunkReader *r, ReaderColumn *column, uint32_t count, Error *err) {
     size_t size_bytes = count * sizeof(LeatStr), doubled = 2 * column->strs.size_bytes;
     if (column->strs.data && size_bytes <= column->strs.size_bytes)
@@ -33,7 +29,7 @@ CHECKED static Status strs_reserve(ChunkReader *r, ReaderColumn *column, uint32_
 }
 
 CHECKED static Status column_init(ChunkReader *r, ReaderColumn *column, const Type *type, Error *err) {
-    if (is_string(type->kind))
+    if (type_is_string(type->kind))
         TRY(strs_reserve(r, column, CHUNK_ROWS_MAX, err));
     if (type->field_count == 0)
         return STATUS_OK;
@@ -124,13 +120,15 @@ CHECKED static Status bind_column(ChunkReader *r, ReaderColumn *column, const Co
                         .row_mask = in->is_constant ? 0 : UINT32_MAX,
                         .type = type->kind,
                         .child_count = type->field_count,
+                        .precision = type->precision,
+                        .scale = type->scale,
                         .children = column->child_columns};
-    if (is_string(type->kind)) {
+    if (type_is_string(type->kind)) {
         TRY(bind_strings(r, column, in, in->is_constant ? 1 : row_count, err));
         out->data = column->strs.data;
     }
     uint32_t child_row_count = row_count;
-    if (type->kind == LEAT_ARRAY) {
+    if (type_is_list(type->kind)) {
         const int32_t *offsets = in->data;
         child_row_count = row_count ? (uint32_t)offsets[row_count] : 0;
     }

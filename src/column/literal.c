@@ -35,6 +35,42 @@ void literal_f64(double value, Text *out) {
     }
 }
 
+void literal_decimal_digits(LeatDecimal value, uint32_t scale, Text *out) {
+    char digits[40];
+    int count = 0, point; /* of the digits, from the left; behind them where it is `count` */
+    unsigned __int128 rest = value < 0 ? -(unsigned __int128)value : (unsigned __int128)value;
+    do {
+        digits[sizeof digits - (size_t)++count] = (char)('0' + (int)(rest % 10));
+        rest /= 10;
+    } while (rest);
+    const char *first = digits + sizeof digits - count;
+    point = count - (int)scale;
+    if (value < 0)
+        text_append_byte(out, '-');
+    if (point < -5) { /* the first digit counts less than 10^-6 */
+        text_append_byte(out, *first);
+        if (count > 1)
+            text_appendf(out, ".%.*s", count - 1, first + 1);
+        text_appendf(out, "E%d", point - 1);
+        return;
+    }
+    if (point <= 0)
+        text_append(out, STR("0."));
+    for (int i = point; i < 0; i++)
+        text_append_byte(out, '0');
+    for (int i = 0; i < count; i++) {
+        if (i > 0 && i == point)
+            text_append_byte(out, '.');
+        text_append_byte(out, first[i]);
+    }
+}
+
+void literal_decimal(LeatDecimal value, uint32_t scale, Text *out) {
+    text_append(out, STR("Decimal('"));
+    literal_decimal_digits(value, scale, out);
+    text_append(out, STR("')"));
+}
+
 /* ---- strings ---- */
 
 static char choose_quote(Str value) {
@@ -130,14 +166,8 @@ void literal_binary(Str value, Text *out) {
 
 /* ---- times ---- */
 
-void literal_timestamp(int64_t time_us, Text *out) {
-    const int64_t us_per_day = INT64_C(86400000000);
-    int64_t day = time_us / us_per_day, us = time_us % us_per_day;
-    if (us < 0) {
-        us += us_per_day;
-        day--;
-    }
-    /* Days since 1970-01-01 to a Gregorian date, in eras of 400 years that begin on 1 March. */
+Date date_of_day(int64_t day) {
+    /* Eras of 400 years that begin on 1 March. */
     int64_t z = day + 719468;
     int64_t era = (z >= 0 ? z : z - 146096) / 146097;
     int64_t day_of_era = z - era * 146097;
@@ -147,9 +177,29 @@ void literal_timestamp(int64_t time_us, Text *out) {
     int64_t day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
     int64_t year = year_of_era + era * 400 + (month <= 2);
+    return (Date){year, (int)month, (int)day_of_month};
+}
+
+static void append_day(int64_t day, Text *out) {
+    Date date = date_of_day(day);
+    text_appendf(out, "%04" PRId64 "-%02d-%02d", date.year, date.month, date.day);
+}
+
+void literal_date(int32_t day, Text *out) {
+    append_day(day, out);
+}
+
+void literal_timestamp(int64_t time_us, Text *out) {
+    const int64_t us_per_day = INT64_C(86400000000);
+    int64_t day = time_us / us_per_day, us = time_us % us_per_day;
+    if (us < 0) {
+        us += us_per_day;
+        day--;
+    }
     int64_t seconds = us / 1000000, fraction = us % 1000000;
-    text_appendf(out, "%04" PRId64 "-%02d-%02d %02d:%02d:%02d", year, (int)month, (int)day_of_month,
-                 (int)(seconds / 3600), (int)(seconds / 60 % 60), (int)(seconds % 60));
+    append_day(day, out);
+    text_appendf(out, " %02d:%02d:%02d", (int)(seconds / 3600), (int)(seconds / 60 % 60),
+                 (int)(seconds % 60));
     if (fraction) {
         char digits[16];
         int count = snprintf(digits, sizeof digits, ".%06d", (int)fraction);

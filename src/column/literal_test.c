@@ -82,6 +82,45 @@ TEST(strings_and_bytes_as_python_shows_them) {
     text_deinit(&out);
 }
 
+static const char *decimal(LeatDecimal value, uint32_t scale) {
+    text_reset(&out);
+    literal_decimal_digits(value, scale, &out);
+    return out.data;
+}
+
+static const char *date(int32_t day) {
+    text_reset(&out);
+    literal_date(day, &out);
+    return out.data;
+}
+
+TEST(decimals_and_dates) {
+    const LeatDecimal billion = 1000000000, largest = billion * billion * billion * billion * 100 - 1;
+    CHECK_STR(decimal(0, 0), "0");
+    CHECK_STR(decimal(120, 2), "1.20");
+    CHECK_STR(decimal(-120, 2), "-1.20");
+    CHECK_STR(decimal(5, 2), "0.05");
+    CHECK_STR(decimal(0, 2), "0.00");
+    CHECK_STR(decimal(1000, 0), "1000");
+    CHECK_STR(decimal(1, 6), "0.000001");
+    CHECK_STR(decimal(1, 7), "1E-7");
+    CHECK_STR(decimal(-12, 8), "-1.2E-7");
+    CHECK_STR(decimal(12, 7), "0.0000012");
+    CHECK_STR(decimal(0, 6), "0.000000");
+    CHECK_STR(decimal(0, 10), "0E-10");
+    CHECK_STR(decimal(largest, 0), "99999999999999999999999999999999999999");
+    CHECK_STR(decimal(-largest, 38), "-0.99999999999999999999999999999999999999");
+    text_reset(&out);
+    literal_decimal(120, 2, &out);
+    CHECK_STR(out.data, "Decimal('1.20')");
+    CHECK_STR(date(0), "1970-01-01");
+    CHECK_STR(date(18292), "2020-01-31");
+    CHECK_STR(date(-719162), "0001-01-01");
+    CHECK_STR(date(INT32_MAX), "5881580-07-11");
+    CHECK_STR(date(INT32_MIN), "-5877641-06-23");
+    text_deinit(&out);
+}
+
 TEST(other_values) {
     literal_bool(true, &out);
     literal_bool(false, &out);

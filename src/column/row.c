@@ -8,15 +8,13 @@
 #include <stdlib.h>
 
 void leat_misuse_(const char *function, uint32_t column, uint32_t column_count, int type) {
-    static const char *const types[] = {"BOOLEAN", "BIGINT",    "DOUBLE", "STRING",
-                                        "BINARY",  "TIMESTAMP", "ARRAY",  "STRUCT"};
     if (column >= column_count)
         fprintf(stderr,
                 "leat: %s: there is no column %" PRIu32 ", the row has %" PRIu32 " (they count from 0)\n",
                 function, column, column_count);
     else
         fprintf(stderr, "leat: %s: column %" PRIu32 " is of type %s\n", function, column,
-                type >= 0 && (size_t)type < ARRAY_COUNT(types) ? types[type] : "?");
+                type >= 0 && type <= LEAT_MAP ? type_kind_name((LeatType)type) : "?");
     abort();
 }
 
@@ -34,23 +32,38 @@ static const LeatColumn *column_of(const LeatRow *row, uint32_t column, LeatType
     return &row->columns[column];
 }
 
+/* Of an ARRAY or a MAP. */
+static uint32_t element_count(const LeatColumn *list, uint32_t row) {
+    const int32_t *offsets = list->data;
+    return (uint32_t)(offsets[row + 1] - offsets[row]);
+}
+
+static LeatRow element_at(const LeatColumn *list, uint32_t row, uint32_t index, const char *function) {
+    const int32_t *offsets = list->data;
+    if (index >= element_count(list, row)) {
+        fprintf(stderr, "leat: %s: there is no element %" PRIu32 ", there are %" PRIu32 "\n", function, index,
+                element_count(list, row));
+        abort();
+    }
+    return (LeatRow){list->children, list->child_count, (uint32_t)offsets[row] + index};
+}
+
 uint32_t leat_row_array_count(const LeatRow *row, uint32_t column) {
-    const LeatColumn *array = column_of(row, column, LEAT_ARRAY, "leat_row_array_count");
-    const int32_t *offsets = array->data;
-    return (uint32_t)(offsets[row->index + 1] - offsets[row->index]);
+    return element_count(column_of(row, column, LEAT_ARRAY, "leat_row_array_count"), row->index);
 }
 
 LeatRow leat_row_array_at(const LeatRow *row, uint32_t column, uint32_t index) {
-    const LeatColumn *array = column_of(row, column, LEAT_ARRAY, "leat_row_array_at");
-    const int32_t *offsets = array->data;
-    uint32_t count = (uint32_t)(offsets[row->index + 1] - offsets[row->index]);
-    if (index >= count) {
-        fprintf(stderr,
-                "leat: leat_row_array_at: there is no element %" PRIu32 ", the array has %" PRIu32 "\n",
-                index, count);
-        abort();
-    }
-    return (LeatRow){array->children, 1, (uint32_t)offsets[row->index] + index};
+    const char *function = "leat_row_array_at";
+    return element_at(column_of(row, column, LEAT_ARRAY, function), row->index, index, function);
+}
+
+uint32_t leat_row_map_count(const LeatRow *row, uint32_t column) {
+    return element_count(column_of(row, column, LEAT_MAP, "leat_row_map_count"), row->index);
+}
+
+LeatRow leat_row_map_at(const LeatRow *row, uint32_t column, uint32_t index) {
+    const char *function = "leat_row_map_at";
+    return element_at(column_of(row, column, LEAT_MAP, function), row->index, index, function);
 }
 
 LeatRow leat_row_struct(const LeatRow *row, uint32_t column) {

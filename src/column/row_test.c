@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "check.h"
 #include "column/builder.h"
+#include "random_chunk.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -359,6 +360,150 @@ TEST(functions_per_chunk) {
     end();
 }
 
+/* Every scalar column of a row, given as it was read. */
+static void copy_row(const LeatRow *row, LeatOut *to) {
+    for (uint32_t c = 0; c < row->column_count; c++) {
+        if (leat_row_is_null(row, c))
+            leat_out_null(to, c);
+        switch (row->columns[c].type) {
+        case LEAT_BOOLEAN:
+            leat_out_bool(to, c, leat_row_bool(row, c));
+            break;
+        case LEAT_TINYINT:
+            leat_out_i8(to, c, leat_row_i8(row, c));
+            break;
+        case LEAT_SMALLINT:
+            leat_out_i16(to, c, leat_row_i16(row, c));
+            break;
+        case LEAT_INT:
+        case LEAT_DATE:
+            leat_out_i32(to, c, leat_row_i32(row, c));
+            break;
+        case LEAT_BIGINT:
+        case LEAT_TIMESTAMP:
+            leat_out_i64(to, c, leat_row_i64(row, c));
+            break;
+        case LEAT_FLOAT:
+            leat_out_f32(to, c, leat_row_f32(row, c));
+            break;
+        case LEAT_DOUBLE:
+            leat_out_f64(to, c, leat_row_f64(row, c));
+            break;
+        case LEAT_DECIMAL:
+            leat_out_decimal(to, c, leat_row_decimal(row, c));
+            break;
+        case LEAT_STRING:
+        case LEAT_BINARY:
+            leat_out_str(to, c, leat_row_str(row, c));
+            break;
+        case LEAT_ARRAY:
+        case LEAT_STRUCT:
+        case LEAT_MAP:
+            CHECK(!"scalar");
+        }
+    }
+    leat_out_emit(to);
+}
+
+/* The same column by column, without nulls. */
+static void copy_columns(const LeatChunk *chunk, LeatOut *to) {
+    uint32_t rows = chunk->row_count;
+    leat_out_reserve(to, rows);
+    memcpy(leat_out_i8s(to, 0), chunk->columns[0].data, rows * sizeof(int8_t));
+    memcpy(leat_out_i16s(to, 1), chunk->columns[1].data, rows * sizeof(int16_t));
+    memcpy(leat_out_i32s(to, 2), chunk->columns[2].data, rows * sizeof(int32_t));
+    memcpy(leat_out_f32s(to, 3), chunk->columns[3].data, rows * sizeof(float));
+    memcpy(leat_out_decimals(to, 4), chunk->columns[4].data, rows * sizeof(LeatDecimal));
+    memcpy(leat_out_i32s(to, 5), chunk->columns[5].data, rows * sizeof(int32_t));
+    leat_out_emit_rows(to, rows);
+}
+
+TEST(every_scalar_is_read_and_given) {
+    Random random;
+    random_init(&random, check_seed());
+    for (int round = 0; round < 60; round++) {
+        Text types = {0}, wanted = {0};
+        Arena *types_arena = arena_create(NULL, "types");
+        schema_format(random_schema(&random, types_arena, false, 0), &types);
+        begin(types.data, types.data);
+        text_deinit(&types);
+        arena_destroy(types_arena);
+        for (int chunks = 0; chunks < 4; chunks++) {
+            Chunk chunk;
+            builder_reset(in);
+            for (uint64_t i = 0, n = random_below(&random, 300); i < n; i++)
+                CHECK_OK(random_row(&random, in, in_schema, &wanted, &err), err);
+            builder_chunk(in, &chunk);
+            run_rows(&chunk, copy_row);
+        }
+        CHECK_STR(shown.data ? shown.data : "", wanted.data ? wanted.data : "");
+        text_deinit(&wanted);
+        end();
+    }
+}
+
+TEST(every_width_is_given_per_chunk) {
+    const char *types = "a TINYINT, b SMALLINT, c INT, d FLOAT, e DECIMAL(38, 9), f DATE";
+    begin(types, types);
+    const LeatDecimal large = ((LeatDecimal)1 << 126) - 1;
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(builder_put_word(in, 0, (uint64_t)(i - 128), &err), err);
+        CHECK_OK(builder_put_word(in, 1, (uint64_t)(i - 32768), &err), err);
+        CHECK_OK(builder_put_word(in, 2, (uint64_t)(INT32_MIN + i), &err), err);
+        CHECK_OK(builder_put_word(in, 3, 0x3fc00000, &err), err); /* 1.5 */
+        CHECK_OK(builder_put_decimal(in, 4, i ? large : -large, &err), err);
+        CHECK_OK(builder_put_word(in, 5, (uint64_t)-i, &err), err);
+        builder_end_row(in);
+    }
+    Chunk chunk;
+    LeatChunk bound;
+    builder_chunk(in, &chunk);
+    CHECK_OK(chunk_reader_bind(reader, &chunk, &bound, &err), err);
+    LeatOut *to = builder_out_begin(out, &chunk, take, &shown);
+    copy_columns(&bound, to);
+    copy_columns(&bound, to); /* behind the first */
+    take(out, &shown);
+    copy_columns(&bound, to); /* into the arrays of the chunk before */
+    take(out, &shown);
+    const char *rows =
+        "(-128, -32768, -2147483648, 1.5, Decimal('-85070591730234615865843651857.942052863'), 1970-01-01)\n"
+        "(-127, -32767, -2147483647, 1.5, Decimal('85070591730234615865843651857.942052863'), 1969-12-31)\n"
+        "(-126, -32766, -2147483646, 1.5, Decimal('85070591730234615865843651857.942052863'), 1969-12-30)\n";
+    char three_times[2000];
+    snprintf(three_times, sizeof three_times, "%s%s%s", rows, rows, rows);
+    check_shown(three_times);
+    end();
+}
+
+TEST(a_decimal_of_too_many_digits_is_refused) {
+    begin("s STRING", "n BIGINT, price DECIMAL(5, 2)");
+    LeatOut *to = builder_out_begin(out, NULL, take, &shown);
+    Chunk chunk;
+    leat_out_decimal(to, 1, 99999);
+    leat_out_emit(to);
+    leat_out_decimal(to, 1, -99999);
+    leat_out_emit(to);
+    leat_out_decimal(to, 1, 1000000); /* a null is none */
+    leat_out_null(to, 1);
+    leat_out_emit(to);
+    take(out, &shown);
+    check_shown("(0, Decimal('999.99'))\n(0, Decimal('-999.99'))\n(0, None)\n");
+    for (int i = 0; i < 2; i++) {
+        to = builder_out_begin(out, NULL, take, &shown);
+        leat_out_decimal(to, 1, i ? 100000 : -100000);
+        leat_out_emit(to);
+        CHECK_EQ(builder_take_out(out, &chunk, &err), STATUS_INVALID);
+        CHECK_STR(err.message,
+                  "flatMap 'words': a value given for column 'price' has more digits than DECIMAL(5, 2)");
+        CHECK_EQ(builder_out_status(out, &err), STATUS_INVALID);
+    }
+    to = builder_out_begin(out, NULL, take, &shown); /* and no more */
+    leat_out_emit(to);
+    take(out, &shown);
+    check_shown("(0, Decimal('0.00'))\n");
+    end();
+}
+
 TEST(kept_strings) {
     begin("s STRING", "s STRING, n BIGINT");
     LeatOut *to = builder_out_begin(out, NULL, take, &shown);
@@ -587,7 +732,7 @@ TEST(mistakes_end_with_a_message) {
     check_message_of(no_such_struct, &row, to,
                      "leat: leat_row_struct: there is no column 9, the row has 2 (they count from 0)\n");
     check_message_of(behind_an_array, &row, to,
-                     "leat: leat_row_array_at: there is no element 2, the array has 2\n");
+                     "leat: leat_row_array_at: there is no element 2, there are 2\n");
     check_message_of(reserves_too_much, &row, to,
                      "leat: leat_out_reserve: 2049 rows at once, the most is 2048\n");
     check_message_of(emits_too_much, &row, to,

@@ -1,11 +1,13 @@
 /* type.c - the text of types, read by recursive descent and written back.
  *
  *   fields:  name [":"] type { "," name [":"] type }
- *   type:    BIGINT | LONG | ... | ARRAY "<" type ">" | STRUCT "<" fields ">" | OPTION "<" fields ">"
+ *   type:    BIGINT | LONG | ... | DECIMAL ["(" digits ["," digits] ")"]
+ *          | ARRAY "<" type ">" | STRUCT "<" fields ">" | OPTION "<" fields ">" | MAP "<" type "," type ">"
  *   name:    letters, digits, '_'   or   "`" any bytes, a backquote written twice "`"
  */
 #include "column/type.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 typedef struct TypeParser {
@@ -16,15 +18,40 @@ typedef struct TypeParser {
 } TypeParser;
 
 static const struct {
-    const char *name;
+    const char *name; /* the first one of a kind is written */
     LeatType kind;
     bool is_option;
 } type_names[] = {
-    {"BOOLEAN", LEAT_BOOLEAN, false}, {"BIGINT", LEAT_BIGINT, false},       {"LONG", LEAT_BIGINT, false},
-    {"DOUBLE", LEAT_DOUBLE, false},   {"STRING", LEAT_STRING, false},       {"BINARY", LEAT_BINARY, false},
-    {"ARRAY", LEAT_ARRAY, false},     {"TIMESTAMP", LEAT_TIMESTAMP, false}, {"STRUCT", LEAT_STRUCT, false},
-    {"OPTION", LEAT_STRUCT, true},
+    {"BOOLEAN", LEAT_BOOLEAN, false},     {"TINYINT", LEAT_TINYINT, false}, {"BYTE", LEAT_TINYINT, false},
+    {"SMALLINT", LEAT_SMALLINT, false},   {"SHORT", LEAT_SMALLINT, false},  {"INT", LEAT_INT, false},
+    {"INTEGER", LEAT_INT, false},         {"BIGINT", LEAT_BIGINT, false},   {"LONG", LEAT_BIGINT, false},
+    {"FLOAT", LEAT_FLOAT, false},         {"REAL", LEAT_FLOAT, false},      {"DOUBLE", LEAT_DOUBLE, false},
+    {"DECIMAL", LEAT_DECIMAL, false},     {"DEC", LEAT_DECIMAL, false},     {"NUMERIC", LEAT_DECIMAL, false},
+    {"STRING", LEAT_STRING, false},       {"BINARY", LEAT_BINARY, false},   {"DATE", LEAT_DATE, false},
+    {"TIMESTAMP", LEAT_TIMESTAMP, false}, {"ARRAY", LEAT_ARRAY, false},     {"STRUCT", LEAT_STRUCT, false},
+    {"OPTION", LEAT_STRUCT, true},        {"MAP", LEAT_MAP, false},
 };
+
+/* ---- kinds ---- */
+
+const char *type_kind_name(LeatType kind) {
+    uint32_t i = 0;
+    while (type_names[i].kind != kind) { /* every kind has a name */
+        i++;
+        ASSERT(i < ARRAY_COUNT(type_names));
+    }
+    return type_names[i].name;
+}
+
+bool decimal_fits(LeatDecimal value, uint32_t precision) {
+    const uint64_t billion = 1000000000;
+    static const uint32_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+    ASSERT(precision <= DECIMAL_PRECISION_MAX);
+    LeatDecimal bound = powers[precision % 9];
+    for (uint32_t digits = precision / 9; digits > 0; digits--)
+        bound *= billion;
+    return -bound < value && value < bound;
+}
 
 static bool is_word_byte(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -113,6 +140,52 @@ CHECKED static Status parse_name(TypeParser *p, const char **name) {
 
 CHECKED static Status parse_fields(TypeParser *p, uint32_t depth, const Field **fields, uint32_t *count);
 
+CHECKED static Status parse_type(TypeParser *p, uint32_t depth, Type *type);
+
+/* The element of an ARRAY, the key and the value of a MAP. */
+CHECKED static Status parse_children(TypeParser *p, uint32_t depth, Type *type) {
+    bool is_map = type->kind == LEAT_MAP;
+    uint32_t count = is_map ? 2 : 1;
+    Field *fields = arena_alloc(p->arena, count * sizeof *fields);
+    if (!fields)
+        return arena_no_memory(p->arena, count * sizeof *fields, p->err);
+    fields[0].name = is_map ? "key" : "element";
+    TRY(parse_type(p, depth, &fields[0].type));
+    if (is_map) {
+        fields[1].name = "value";
+        if (!accept(p, ','))
+            return expected(p, "','");
+        TRY(parse_type(p, depth, &fields[1].type));
+    }
+    type->field_count = count;
+    type->fields = fields;
+    return STATUS_OK;
+}
+
+CHECKED static Status parse_digits(TypeParser *p, int64_t min, int64_t max, uint8_t *out) {
+    skip_blanks(p);
+    size_t begin = p->at;
+    int64_t value;
+    if (!str_parse_i64(take_word(p), &value) || value < min || value > max) {
+        char what[60];
+        snprintf(what, sizeof what, "a number of digits from %d to %d", (int)min, (int)max);
+        p->at = begin;
+        return expected(p, what);
+    }
+    *out = (uint8_t)value;
+    return STATUS_OK;
+}
+
+CHECKED static Status parse_decimal(TypeParser *p, Type *type) {
+    type->precision = 10; /* as in Spark */
+    if (!accept(p, '('))
+        return STATUS_OK;
+    TRY(parse_digits(p, 1, DECIMAL_PRECISION_MAX, &type->precision));
+    if (accept(p, ','))
+        TRY(parse_digits(p, 0, type->precision, &type->scale));
+    return accept(p, ')') ? STATUS_OK : expected(p, "')'");
+}
+
 CHECKED static Status parse_type(TypeParser *p, uint32_t depth, Type *type) {
     skip_blanks(p);
     size_t begin = p->at;
@@ -123,29 +196,25 @@ CHECKED static Status parse_type(TypeParser *p, uint32_t depth, Type *type) {
         i++;
     if (i == ARRAY_COUNT(type_names)) {
         p->at = begin;
-        return expected(p,
-                        "a type (BOOLEAN, BIGINT, DOUBLE, STRING, BINARY, TIMESTAMP, ARRAY<..>, STRUCT<..>)");
+        return expected(
+            p, "a type (BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), STRING, "
+               "BINARY, DATE, TIMESTAMP, ARRAY<..>, STRUCT<..>, MAP<.., ..>)");
     }
     *type = (Type){.kind = type_names[i].kind, .is_option = type_names[i].is_option};
-    if (type->kind != LEAT_ARRAY && type->kind != LEAT_STRUCT)
+    if (type->kind == LEAT_DECIMAL)
+        return parse_decimal(p, type);
+    if (!type_is_nested(type->kind))
         return STATUS_OK;
     if (depth == TYPE_DEPTH_MAX)
         return error_set(p->err, STATUS_INVALID, "at byte %zu: types are nested deeper than %d", begin,
                          TYPE_DEPTH_MAX);
     if (!accept(p, '<'))
         return expected(p, "'<'");
-    if (type->kind == LEAT_ARRAY) {
-        Field *element = arena_alloc(p->arena, sizeof *element);
-        if (!element)
-            return arena_no_memory(p->arena, sizeof *element, p->err);
-        element->name = "element";
-        TRY(parse_type(p, depth + 1, &element->type));
-        type->field_count = 1;
-        type->fields = element;
-    } else {
+    if (type->kind == LEAT_STRUCT)
         TRY(parse_fields(p, depth + 1, &type->fields, &type->field_count));
-    }
-    return accept(p, '>') ? STATUS_OK : expected(p, type->kind == LEAT_ARRAY ? "'>'" : "',' or '>'");
+    else
+        TRY(parse_children(p, depth + 1, type));
+    return accept(p, '>') ? STATUS_OK : expected(p, type->kind == LEAT_STRUCT ? "',' or '>'" : "'>'");
 }
 
 CHECKED static Status parse_fields(TypeParser *p, uint32_t depth, const Field **fields, uint32_t *count) {
@@ -233,14 +302,18 @@ void type_format(const Type *type, Text *out) {
         fields_format(type->fields, type->field_count, ": ", out);
         text_append_byte(out, '>');
         return;
+    case LEAT_MAP:
+        text_append(out, STR("MAP<"));
+        type_format(&type->fields[0].type, out);
+        text_append(out, STR(", "));
+        type_format(&type->fields[1].type, out);
+        text_append_byte(out, '>');
+        return;
+    case LEAT_DECIMAL:
+        text_appendf(out, "DECIMAL(%u, %u)", type->precision, type->scale);
+        return;
     default:
-        for (uint32_t i = 0;; i++) { /* every kind has a name; the first one counts */
-            ASSERT(i < ARRAY_COUNT(type_names));
-            if (type_names[i].kind == type->kind) {
-                text_append(out, str_from(type_names[i].name));
-                return;
-            }
-        }
+        text_append(out, str_from(type_kind_name(type->kind)));
     }
 }
 
@@ -259,6 +332,7 @@ static bool fields_equal(const Field *a, const Field *b, uint32_t count, bool na
 
 bool type_equal(const Type *a, const Type *b) {
     return a->kind == b->kind && a->field_count == b->field_count && a->is_option == b->is_option &&
+           a->precision == b->precision && a->scale == b->scale &&
            fields_equal(a->fields, b->fields, a->field_count, a->kind == LEAT_STRUCT);
 }
 

@@ -37,6 +37,16 @@ TEST(types_are_read_and_written) {
                      "m ARRAY<STRUCT<k: STRING, v: ARRAY<ARRAY<BIGINT>>>>");
     check_formats_as("`a b` STRING, `a``b` STRING, `plain` STRING, `ä` STRING, 1st STRING, `x` STRING",
                      "`a b` STRING, `a``b` STRING, plain STRING, `ä` STRING, 1st STRING, x STRING");
+    check_formats_as("a tinyint, b BYTE, c SMALLINT, d short, e INT, f Integer, g FLOAT, h REAL, i DATE",
+                     "a TINYINT, b TINYINT, c SMALLINT, d SMALLINT, e INT, f INT, g FLOAT, h FLOAT, i DATE");
+    check_formats_as("a DECIMAL, b dec(5), c NUMERIC ( 38 , 38 ), d decimal(1,0)",
+                     "a DECIMAL(10, 0), b DECIMAL(5, 0), c DECIMAL(38, 38), d DECIMAL(1, 0)");
+    check_formats_as("m map<string,map<int,array<date>>>", "m MAP<STRING, MAP<INT, ARRAY<DATE>>>");
+    CHECK_STR(parse("m MAP<INT, STRING>", 0)->fields[0].type.fields[1].name, "value");
+    CHECK(!type_equal(&parse("v DECIMAL(5, 2)", 0)->fields[0].type,
+                      &parse("v DECIMAL(5, 1)", 0)->fields[0].type));
+    CHECK(!type_equal(&parse("v DECIMAL(5, 1)", 0)->fields[0].type,
+                      &parse("v DECIMAL(6, 1)", 0)->fields[0].type));
     check_formats_as("k STRING, v option<x: bigint, y OPTION<z STRING>>",
                      "k STRING, v OPTION<x: BIGINT, y: OPTION<z: STRING>>");
     CHECK(parse("v OPTION<x BIGINT>", 0)->fields[0].type.is_option);
@@ -54,10 +64,18 @@ TEST(refusals_name_the_place) {
     arena = arena_create(NULL, "test");
     check_refused(STR(""), "at byte 0: expected a name, but the text ends");
     check_refused(STR("a"), "at byte 1: expected a type");
-    check_refused(STR("a FOO"), "at byte 2: expected a type (BOOLEAN, BIGINT");
+    check_refused(STR("a FOO"), "at byte 2: expected a type (BOOLEAN, TINYINT");
     check_refused(STR("a FOO"), "found 'FOO'");
     check_refused(STR("a BIGINT,"), "at byte 9: expected a name, but the text ends");
     check_refused(STR("a BIGINT b BIGINT"), "at byte 9: expected ',' or the end, found 'b'");
+    check_refused(STR("a DECIMAL(39)"), "at byte 10: expected a number of digits from 1 to 38, found '39'");
+    check_refused(STR("a DECIMAL(0)"), "at byte 10: expected a number of digits from 1 to 38, found '0'");
+    check_refused(STR("a DECIMAL()"), "at byte 10: expected a number of digits from 1 to 38, found ')'");
+    check_refused(STR("a DECIMAL(5, 6)"), "at byte 13: expected a number of digits from 0 to 5, found '6'");
+    check_refused(STR("a DECIMAL(5 2)"), "at byte 12: expected ')', found '2'");
+    check_refused(STR("a DECIMAL(99999999999999999999)"), "at byte 10: expected a number of digits");
+    check_refused(STR("a MAP<STRING>"), "at byte 12: expected ',', found '>'");
+    check_refused(STR("a MAP<STRING, INT, INT>"), "at byte 17: expected '>', found ','");
     check_refused(STR("a ARRAY"), "at byte 7: expected '<'");
     check_refused(STR("a ARRAY<STRING"), "at byte 14: expected '>', but the text ends");
     check_refused(STR("a STRUCT<>"), "at byte 9: expected a name, found '>'");
@@ -74,6 +92,18 @@ TEST(refusals_name_the_place) {
     CHECK_EQ(schema_parse(arena, STR("a BIGINT"), 2, &schema, &err), STATUS_INVALID);
     CHECK_STR(err.message, "2 key columns asked of a schema of 1 columns");
     arena_destroy(arena);
+}
+
+TEST(digits_of_decimals) {
+    LeatDecimal power = 1;
+    for (uint32_t digits = 1; digits <= DECIMAL_PRECISION_MAX; digits++) {
+        power *= 10;
+        CHECK(decimal_fits(power - 1, digits));
+        CHECK(decimal_fits(1 - power, digits));
+        CHECK(!decimal_fits(power, digits));
+        CHECK(!decimal_fits(-power, digits));
+    }
+    CHECK(!decimal_fits((LeatDecimal)((unsigned __int128)1 << 127), DECIMAL_PRECISION_MAX));
 }
 
 TEST(depth_and_column_limits) {

@@ -98,7 +98,7 @@ const Schema *build_schema(LeatContext *context, const char *call, const char *t
 }
 
 bool build_is_scalar(const Type *type) {
-    return type->kind != LEAT_ARRAY && type->kind != LEAT_STRUCT;
+    return !type_is_nested(type->kind);
 }
 
 const Schema *build_given_schema(LeatContext *context, const char *call, const char *text,
@@ -106,9 +106,10 @@ const Schema *build_given_schema(LeatContext *context, const char *call, const c
     const Schema *schema = build_schema(context, call, text, key_count);
     for (uint32_t i = 0; schema && i < schema->column_count; i++) {
         if (!build_is_scalar(&schema->fields[i].type))
-            return context_refuse(context, STATUS_UNSUPPORTED,
-                                  "%s: schema \"%s\": functions cannot give ARRAY or STRUCT columns ('%s')",
-                                  call, text, schema->fields[i].name);
+            return context_refuse(
+                context, STATUS_UNSUPPORTED,
+                "%s: schema \"%s\": functions cannot give ARRAY, STRUCT or MAP columns ('%s')", call, text,
+                schema->fields[i].name);
     }
     return schema;
 }
@@ -159,8 +160,8 @@ bool build_reduces(LeatStream *stream, const char *call, const LeatFunction *red
     for (uint32_t i = key_count; i < schema->column_count; i++) {
         const Type *type = &schema->fields[i].type;
         const char *wanted = NULL;
-        if (reduce->kind == LEAT_FUNCTION_SUM && type->kind != LEAT_BIGINT && type->kind != LEAT_DOUBLE)
-            wanted = "BIGINT and DOUBLE";
+        if (reduce->kind == LEAT_FUNCTION_SUM && !type_is_number(type->kind))
+            wanted = "numeric";
         else if (reduce->kind == LEAT_FUNCTION_CONCAT && type->kind != LEAT_STRING)
             wanted = "STRING";
         else if (!build_is_scalar(type))

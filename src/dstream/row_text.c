@@ -24,8 +24,8 @@ static void append_positional(const Decimal *d, Text *out) {
         text_append(out, STR(".0"));
 }
 
-/* Double.toString: positional in [10^-3, 10^7), else 1.0E10. */
-static void scala_f64(double value, Text *out) {
+/* Double.toString and Float.toString: positional in [10^-3, 10^7), else 1.0E10. */
+static void scala_number(double value, bool is_f32, Text *out) {
     if (isnan(value)) {
         text_append(out, STR("NaN"));
         return;
@@ -36,7 +36,7 @@ static void scala_f64(double value, Text *out) {
         text_append(out, STR("Infinity"));
         return;
     }
-    Decimal d = decimal_shortest(value, 2);
+    Decimal d = is_f32 ? decimal_shortest_f32((float)value, 2) : decimal_shortest(value, 2);
     if (value == 0 || (d.point > -3 && d.point <= 7)) {
         append_positional(&d, out);
         return;
@@ -104,6 +104,12 @@ static void python_time_repr(const RowText *how, int64_t time_us, Text *out) {
     text_append_byte(out, ')');
 }
 
+/* repr(datetime.date) */
+static void python_date_repr(int32_t day, Text *out) {
+    Date date = date_of_day(day);
+    text_appendf(out, "datetime.date(%" PRId64 ", %d, %d)", date.year, date.month, date.day);
+}
+
 /* ---- values ---- */
 
 static void python_value(const RowText *how, const Column *column, uint32_t row, bool is_alone, Text *out);
@@ -145,11 +151,23 @@ static void scala_value(const RowText *how, const Column *column, uint32_t row, 
     case LEAT_BOOLEAN:
         text_append(out, column_bool(column, row) ? STR("true") : STR("false"));
         return;
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
-        literal_i64(column_i64(column, row), out);
+        literal_i64((int64_t)column_word(column, row), out);
+        return;
+    case LEAT_FLOAT:
+        scala_number((double)column_f32(column, row), true, out);
         return;
     case LEAT_DOUBLE:
-        scala_f64(column_f64(column, row), out);
+        scala_number(column_f64(column, row), false, out);
+        return;
+    case LEAT_DECIMAL:
+        literal_decimal_digits(column_decimal(column, row), column->type->scale, out);
+        return;
+    case LEAT_DATE:
+        literal_date(column_i32(column, row), out);
         return;
     case LEAT_STRING:
         plain_string(how, column_str(column, row), out);
@@ -180,10 +198,23 @@ static void scala_value(const RowText *how, const Column *column, uint32_t row, 
         }
         tuple(how, column->children, column->type->field_count, row, out);
         return;
+    case LEAT_MAP: {
+        const int32_t *offsets = column->data;
+        text_append(out, STR("Map("));
+        for (int32_t i = offsets[row]; i < offsets[row + 1]; i++) {
+            if (i > offsets[row])
+                text_append(out, STR(", "));
+            scala_value(how, &column->children[0], (uint32_t)i, out);
+            text_append(out, STR(" -> "));
+            scala_value(how, &column->children[1], (uint32_t)i, out);
+        }
+        text_append_byte(out, ')');
+        return;
+    }
     }
 }
 
-/* Alone a string and a time are shown by str(), inside something by repr(). */
+/* Alone a string, a number of DECIMAL and a time are shown by str(), inside something by repr(). */
 static void python_value(const RowText *how, const Column *column, uint32_t row, bool is_alone, Text *out) {
     if (column_is_null(column, row)) {
         text_append(out, STR("None"));
@@ -193,8 +224,26 @@ static void python_value(const RowText *how, const Column *column, uint32_t row,
     case LEAT_BOOLEAN:
         literal_bool(column_bool(column, row), out);
         return;
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
-        literal_i64(column_i64(column, row), out);
+        literal_i64((int64_t)column_word(column, row), out);
+        return;
+    case LEAT_FLOAT:
+        literal_f64((double)column_f32(column, row), out);
+        return;
+    case LEAT_DECIMAL:
+        if (is_alone)
+            literal_decimal_digits(column_decimal(column, row), column->type->scale, out);
+        else
+            literal_decimal(column_decimal(column, row), column->type->scale, out);
+        return;
+    case LEAT_DATE:
+        if (is_alone)
+            literal_date(column_i32(column, row), out);
+        else
+            python_date_repr(column_i32(column, row), out);
         return;
     case LEAT_DOUBLE:
         literal_f64(column_f64(column, row), out);
@@ -231,6 +280,19 @@ static void python_value(const RowText *how, const Column *column, uint32_t row,
         else
             tuple(how, column->children, column->type->field_count, row, out);
         return;
+    case LEAT_MAP: {
+        const int32_t *offsets = column->data;
+        text_append_byte(out, '{');
+        for (int32_t i = offsets[row]; i < offsets[row + 1]; i++) {
+            if (i > offsets[row])
+                text_append(out, STR(", "));
+            python_value(how, &column->children[0], (uint32_t)i, false, out);
+            text_append(out, STR(": "));
+            python_value(how, &column->children[1], (uint32_t)i, false, out);
+        }
+        text_append_byte(out, '}');
+        return;
+    }
     }
 }
 

@@ -10,15 +10,20 @@
  *
  *   type        print                            pprint: alone / inside a pair, tuple or list
  *   BOOLEAN     true                             True
- *   BIGINT      3                                3
+ *   TINYINT, SMALLINT, INT, BIGINT
+ *               3                                3
+ *   FLOAT       0.1, 1.0E10                      0.10000000149011612, 10000000000.0: of the same DOUBLE
  *   DOUBLE      1.0, 1.0E10, NaN, Infinity       1.0, 10000000000.0, 1e+16, nan, inf
+ *   DECIMAL     1.20, 1E-7                       1.20 / Decimal('1.20')
  *   STRING      its bytes                        its bytes / 'it', "it's", 'line\n', 'not UTF-8: \udce9'
  *   BINARY      [01 FF]                          b'\x01\xff'
+ *   DATE        2026-11-21                       2026-11-21 / datetime.date(2026, 11, 21)
  *   TIMESTAMP   2026-11-21 10:00:00.0            2026-11-21 10:00:00 /
  *                                                datetime.datetime(2026, 11, 21, 10, 0), local time
  *   ARRAY       CompactBuffer(1, 1)              [1, 1]
  *   STRUCT      (1,a)                            (1, 'a'), (1,) with one field
  *   OPTION      Some(1), Some((1,a)), None       1, (1, 'a'), None
+ *   MAP         Map(a -> 1)                      {'a': 1}
  *   null        null                             None
  *
  * Spark replaces bytes that are not UTF-8 by U+FFFD when it reads a line; Leat keeps them, and pprint shows

@@ -10,7 +10,10 @@ typedef struct Cell {
     Column column;
     Type type;
     int64_t i64;
+    int32_t i32;
+    float f32;
     double f64;
+    LeatDecimal decimal;
     View view;
     uint8_t bit, valid;
     Buffer *buffer;
@@ -25,6 +28,24 @@ static Column *cell_i64(Cell *cell, int64_t value) {
 static Column *cell_f64(Cell *cell, double value) {
     *cell = (Cell){.type = {.kind = LEAT_DOUBLE}, .f64 = value};
     cell->column = (Column){.type = &cell->type, .data = &cell->f64};
+    return &cell->column;
+}
+
+static Column *cell_i32(Cell *cell, int32_t value, LeatType kind) {
+    *cell = (Cell){.type = {.kind = kind}, .i32 = value};
+    cell->column = (Column){.type = &cell->type, .data = &cell->i32};
+    return &cell->column;
+}
+
+static Column *cell_f32(Cell *cell, float value) {
+    *cell = (Cell){.type = {.kind = LEAT_FLOAT}, .f32 = value};
+    cell->column = (Column){.type = &cell->type, .data = &cell->f32};
+    return &cell->column;
+}
+
+static Column *cell_decimal(Cell *cell, LeatDecimal value, uint8_t scale) {
+    *cell = (Cell){.type = {.kind = LEAT_DECIMAL, .precision = 38, .scale = scale}, .decimal = value};
+    cell->column = (Column){.type = &cell->type, .data = &cell->decimal};
     return &cell->column;
 }
 
@@ -223,6 +244,33 @@ TEST(other_values) {
     CHECK_STR(pprint_one(cell_bytes(&cell, STR("\x01\xffz'"), LEAT_BINARY)), "b\"\\x01\\xffz'\"");
 }
 
+TEST(numbers_of_other_widths_and_dates) {
+    Cell cell;
+    const int8_t tiny = -3;
+    const int16_t small = -300;
+    CHECK_STR(print_one(cell_i32(&cell, INT32_MIN, LEAT_INT)), "-2147483648");
+    CHECK_STR(pprint_inside(cell_i32(&cell, 7, LEAT_INT)), "7");
+    cell_i32(&cell, 0, LEAT_TINYINT)->data = &tiny;
+    CHECK_STR(print_one(&cell.column), "-3");
+    cell_i32(&cell, 0, LEAT_SMALLINT)->data = &small;
+    CHECK_STR(pprint_one(&cell.column), "-300");
+    CHECK_STR(print_one(cell_f32(&cell, 0.1f)), "0.1");
+    CHECK_STR(print_one(cell_f32(&cell, 1.0f)), "1.0");
+    CHECK_STR(print_one(cell_f32(&cell, 16777216.0f)), "1.6777216E7");
+    CHECK_STR(print_one(cell_f32(&cell, 3.4028235e38f)), "3.4028235E38");
+    CHECK_STR(print_one(cell_f32(&cell, 1.4e-45f)), "1.4E-45");
+    CHECK_STR(print_one(cell_f32(&cell, NAN)), "NaN");
+    CHECK_STR(pprint_one(cell_f32(&cell, 0.1f)), "0.10000000149011612");
+    CHECK_STR(pprint_inside(cell_f32(&cell, -INFINITY)), "-inf");
+    CHECK_STR(print_one(cell_decimal(&cell, 120, 2)), "1.20");
+    CHECK_STR(pprint_one(cell_decimal(&cell, 120, 2)), "1.20");
+    CHECK_STR(pprint_inside(cell_decimal(&cell, 120, 2)), "Decimal('1.20')");
+    CHECK_STR(print_one(cell_decimal(&cell, -1, 7)), "-1E-7");
+    CHECK_STR(print_one(cell_i32(&cell, 18292, LEAT_DATE)), "2020-01-31");
+    CHECK_STR(pprint_one(cell_i32(&cell, 18292, LEAT_DATE)), "2020-01-31");
+    CHECK_STR(pprint_inside(cell_i32(&cell, 18292, LEAT_DATE)), "datetime.date(2020, 1, 31)");
+}
+
 TEST(shapes) {
     Cell a, b, c;
     Column *cells[] = {cell_str(&a, "hello"), cell_i64(&b, 1), cell_str(&c, "x")};
@@ -263,6 +311,24 @@ TEST(nested_values) {
     CHECK_STR(pprint_one(&record), "(1, 'x')");
     pair.field_count = 1;
     CHECK_STR(pprint_one(&record), "(1,)");
+}
+
+TEST(maps) {
+    const View keys[] = {view_of(STR("a"), 0, 0), view_of(STR("b"), 0, 0)};
+    const int64_t values[] = {1, 0};
+    const uint8_t first_only = 1;
+    int32_t offsets[] = {0, 2};
+    Field fields[] = {{.name = "key", .type = {.kind = LEAT_STRING}},
+                      {.name = "value", .type = {.kind = LEAT_BIGINT}}};
+    Type type = {.kind = LEAT_MAP, .field_count = 2, .fields = fields};
+    Column children[] = {{.type = &fields[0].type, .data = keys},
+                         {.type = &fields[1].type, .data = values, .validity = &first_only}};
+    Column map = {.type = &type, .data = offsets, .children = children};
+    CHECK_STR(print_one(&map), "Map(a -> 1, b -> null)");
+    CHECK_STR(pprint_one(&map), "{'a': 1, 'b': None}");
+    offsets[1] = 0;
+    CHECK_STR(print_one(&map), "Map()");
+    CHECK_STR(pprint_inside(&map), "{}");
 }
 
 TEST(options) {

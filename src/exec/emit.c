@@ -17,10 +17,6 @@ CHECKED static Status push_all(const Emit *emit, const Chunk *chunk, Error *err)
     return STATUS_OK;
 }
 
-static size_t value_size_bytes(LeatType kind) {
-    return kind == LEAT_STRING || kind == LEAT_BINARY ? sizeof(View) : sizeof(uint64_t);
-}
-
 static bool can_move(const Chunk *chunk) {
     if (chunk->selection)
         return false;
@@ -40,7 +36,7 @@ CHECKED static Status push_moved(const Emit *emit, const Chunk *chunk, uint32_t 
     for (uint32_t c = 0; c < column_count; c++) {
         columns[c] = chunk->columns[c];
         if (!columns[c].is_constant)
-            columns[c].data = (const char *)columns[c].data + begin * value_size_bytes(columns[c].type->kind);
+            columns[c].data = (const char *)columns[c].data + begin * type_value_size(columns[c].type->kind);
     }
     Chunk piece = *chunk;
     piece.columns = columns;

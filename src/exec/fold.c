@@ -1,15 +1,31 @@
 /* fold.c - see fold.h. */
 #include "exec/fold.h"
 
+/* Which of the forms of an operation a type takes. */
+static FoldOp by_type(LeatType type, FoldOp i64, FoldOp f32, FoldOp f64, FoldOp decimal, FoldOp str) {
+    switch (type) {
+    case LEAT_FLOAT:
+        return f32;
+    case LEAT_DOUBLE:
+        return f64;
+    case LEAT_DECIMAL:
+        return decimal;
+    case LEAT_STRING:
+    case LEAT_BINARY:
+        return str;
+    default:
+        return i64;
+    }
+}
+
 FoldOp fold_op(LeatFunctionKind function, LeatType type) {
-    bool is_double = type == LEAT_DOUBLE, is_string = type == LEAT_STRING || type == LEAT_BINARY;
     switch (function) {
     case LEAT_FUNCTION_SUM:
-        return is_double ? FOLD_SUM_F64 : FOLD_SUM_I64;
+        return by_type(type, FOLD_SUM_I64, FOLD_SUM_F32, FOLD_SUM_F64, FOLD_SUM_DECIMAL, FOLD_CONCAT);
     case LEAT_FUNCTION_MIN:
-        return is_string ? FOLD_MIN_STR : is_double ? FOLD_MIN_F64 : FOLD_MIN_I64;
+        return by_type(type, FOLD_MIN_I64, FOLD_MIN_F32, FOLD_MIN_F64, FOLD_MIN_DECIMAL, FOLD_MIN_STR);
     case LEAT_FUNCTION_MAX:
-        return is_string ? FOLD_MAX_STR : is_double ? FOLD_MAX_F64 : FOLD_MAX_I64;
+        return by_type(type, FOLD_MAX_I64, FOLD_MAX_F32, FOLD_MAX_F64, FOLD_MAX_DECIMAL, FOLD_MAX_STR);
     case LEAT_FUNCTION_CONCAT:
         return FOLD_CONCAT;
     default:
@@ -21,6 +37,8 @@ FoldOp fold_op(LeatFunctionKind function, LeatType type) {
 
 static const uint64_t nan_bits = 0x7ff8000000000000ull, minus_zero_bits = 1ull << 63,
                       minus_infinity_bits = 0xfff0000000000000ull;
+static const uint32_t nan_bits_f32 = 0x7fc00000u, minus_zero_bits_f32 = 1u << 31,
+                      minus_infinity_bits_f32 = 0xff800000u;
 
 static inline double as_double(uint64_t bits) {
     double value;
@@ -43,8 +61,37 @@ static inline uint64_t one_nan(uint64_t bits) {
     return (bits & ~minus_zero_bits) > 0x7ff0000000000000ull ? nan_bits : bits;
 }
 
+/* The same for FLOAT. */
+static inline float as_float(uint64_t word) {
+    uint32_t bits = (uint32_t)word;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline uint64_t as_bits_f32(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static inline int32_t float_rank(uint64_t word) {
+    int32_t bits = (int32_t)word;
+    return bits ^ (bits >> 31 & INT32_MAX);
+}
+
+static inline uint64_t one_nan_f32(uint64_t word) {
+    return (word & ~(uint64_t)minus_zero_bits_f32) > 0x7f800000u ? nan_bits_f32 : word;
+}
+
 uint64_t fold_identity(FoldOp op) {
     switch (op) {
+    case FOLD_SUM_F32:
+        return minus_zero_bits_f32;
+    case FOLD_MIN_F32:
+        return nan_bits_f32;
+    case FOLD_MAX_F32:
+        return minus_infinity_bits_f32;
     case FOLD_SUM_F64:
         return minus_zero_bits;
     case FOLD_MIN_I64:
@@ -64,12 +111,18 @@ uint64_t fold_identity(FoldOp op) {
 
 static inline __attribute__((always_inline)) uint64_t combine(FoldOp op, uint64_t a, uint64_t b) {
     switch (op) {
+    case FOLD_SUM_F32:
+        return as_bits_f32(as_float(a) + as_float(b));
     case FOLD_SUM_F64:
         return as_bits(as_double(a) + as_double(b));
     case FOLD_MIN_I64:
         return (int64_t)b < (int64_t)a ? b : a;
     case FOLD_MAX_I64:
         return (int64_t)b > (int64_t)a ? b : a;
+    case FOLD_MIN_F32:
+        return float_rank(one_nan_f32(b)) < float_rank(a) ? b : a;
+    case FOLD_MAX_F32:
+        return float_rank(one_nan_f32(b)) > float_rank(a) ? one_nan_f32(b) : a;
     case FOLD_MIN_F64:
         return double_rank(one_nan(b)) < double_rank(a) ? b : a;
     case FOLD_MAX_F64:
@@ -94,6 +147,9 @@ static inline __attribute__((always_inline)) void fold_words_by(FoldOp op, KeySl
 
 void fold_words(FoldOp op, KeySlot *slots, const uint32_t *at, const uint64_t *words, uint32_t count) {
     switch (op) { /* a loop for each */
+    case FOLD_SUM_F32:
+        fold_words_by(FOLD_SUM_F32, slots, at, words, count);
+        break;
     case FOLD_SUM_F64:
         fold_words_by(FOLD_SUM_F64, slots, at, words, count);
         break;
@@ -103,8 +159,14 @@ void fold_words(FoldOp op, KeySlot *slots, const uint32_t *at, const uint64_t *w
     case FOLD_MAX_I64:
         fold_words_by(FOLD_MAX_I64, slots, at, words, count);
         break;
+    case FOLD_MIN_F32:
+        fold_words_by(FOLD_MIN_F32, slots, at, words, count);
+        break;
     case FOLD_MIN_F64:
         fold_words_by(FOLD_MIN_F64, slots, at, words, count);
+        break;
+    case FOLD_MAX_F32:
+        fold_words_by(FOLD_MAX_F32, slots, at, words, count);
         break;
     case FOLD_MAX_F64:
         fold_words_by(FOLD_MAX_F64, slots, at, words, count);
@@ -175,9 +237,44 @@ CHECKED static Status fold_str(FoldOp op, Cell *cell, Str str, const CellContext
 }
 
 static inline void fold_cell_word(FoldOp op, Cell *cell, uint64_t word) {
-    if (!cell->has)
+    if (!cell->has) {
         word = op == FOLD_MIN_F64 || op == FOLD_MAX_F64 ? one_nan(word) : word;
+        word = op == FOLD_MIN_F32 || op == FOLD_MAX_F32 ? one_nan_f32(word) : word;
+    }
     cell_set_word(cell, cell->has ? combine(op, cell->value.word, word) : word);
+}
+
+/* F4: adds b, and carry * 2^128 with it. */
+static void add_decimal(Cell *cell, LeatDecimal b, int32_t carry) {
+    __int128 sum;
+    if (__builtin_add_overflow((__int128)cell->value.decimal, (__int128)b, &sum))
+        carry += b < 0 ? -1 : 1; /* what it wrapped around by */
+    cell->value.decimal = sum;
+    cell->carry += carry;
+}
+
+static void fold_cell_decimal(FoldOp op, Cell *cell, LeatDecimal b, int32_t carry) {
+    if (!cell->has) {
+        cell->value.decimal = b;
+        cell->carry = carry;
+    } else if (op == FOLD_SUM_DECIMAL) {
+        add_decimal(cell, b, carry);
+    } else if (op == FOLD_MIN_DECIMAL ? b < cell->value.decimal : b > cell->value.decimal) {
+        cell->value.decimal = b;
+    }
+    cell->has = true;
+}
+
+Status cell_check(const Cell *cell, const Field *field, const char *who, Error *err) {
+    if (field->type.kind != LEAT_DECIMAL || !cell->has ||
+        (cell->carry == 0 && decimal_fits(cell->value.decimal, field->type.precision)))
+        return STATUS_OK;
+    return error_set(err, STATUS_INVALID, "%s: the sum of column '%s' has more digits than DECIMAL(%u, %u)",
+                     who, field->name, field->type.precision, field->type.scale);
+}
+
+static bool folds_decimals(FoldOp op) {
+    return op == FOLD_SUM_DECIMAL || op == FOLD_MIN_DECIMAL || op == FOLD_MAX_DECIMAL;
 }
 
 static bool folds_strings(FoldOp op) {
@@ -193,10 +290,10 @@ Status fold_cells(FoldOp op, Cell *const *cells, uint32_t column, const Column *
             continue;
         if (folds_strings(op))
             TRY(fold_str(op, cell, column_str(from, row), context, err));
+        else if (folds_decimals(op))
+            fold_cell_decimal(op, cell, column_decimal(from, row), 0);
         else
-            fold_cell_word(op, cell,
-                           from->type->kind == LEAT_BOOLEAN ? column_bool(from, row)
-                                                            : (uint64_t)column_i64(from, row));
+            fold_cell_word(op, cell, column_word(from, row));
     }
     return STATUS_OK;
 }
@@ -206,6 +303,9 @@ Status fold_cell(FoldOp op, Cell *a, const Cell *b, const CellContext *context, 
         return STATUS_OK;
     if (folds_strings(op))
         return fold_str(op, a, b->value.str, context, err);
-    fold_cell_word(op, a, b->value.word);
+    if (folds_decimals(op))
+        fold_cell_decimal(op, a, b->value.decimal, b->carry);
+    else
+        fold_cell_word(op, a, b->value.word);
     return STATUS_OK;
 }

@@ -6,9 +6,12 @@
  * a string.
  *
  *   F1  fold(identity, x) is x, bit for bit (a sum of -0.0 alone is -0.0).
- *   F2  Minimum and maximum of DOUBLE are by total order: -0.0 before 0.0, the one NaN behind everything. So
- *       they are exact and commutative, and need no order of rows.
- */
+ *   F2  Minimum and maximum of FLOAT and DOUBLE are by total order: -0.0 before 0.0, the one NaN behind
+ *       everything. So they are exact and commutative, and need no order of rows.
+ *   F3  Sums of integers are words whatever their width, and wrap around at 64 bits; the low bytes that are
+ *       given out are the sum that wraps around at the column's own width.
+ *   F4  Sums of DECIMAL are exact, so they need no order of rows either; whether they fit their type is asked
+ *       when they are given out (cell_check). */
 #ifndef LEAT_EXEC_FOLD_H
 #define LEAT_EXEC_FOLD_H
 
@@ -18,12 +21,18 @@
 #include "state/key_table.h"
 
 typedef enum FoldOp {
-    FOLD_SUM_I64, /* wraps around */
+    FOLD_SUM_I64, /* wraps around: F3 */
+    FOLD_SUM_F32,
     FOLD_SUM_F64,
-    FOLD_MIN_I64, /* also BOOLEAN and TIMESTAMP */
+    FOLD_MIN_I64, /* also BOOLEAN, DATE and TIMESTAMP */
     FOLD_MAX_I64,
+    FOLD_MIN_F32,
+    FOLD_MAX_F32,
     FOLD_MIN_F64,
     FOLD_MAX_F64,
+    FOLD_SUM_DECIMAL, /* from here on cells only */
+    FOLD_MIN_DECIMAL,
+    FOLD_MAX_DECIMAL,
     FOLD_MIN_STR, /* by bytes */
     FOLD_MAX_STR,
     FOLD_CONCAT,
@@ -38,8 +47,11 @@ void fold_words(FoldOp op, KeySlot *slots, const uint32_t *at, const uint64_t *w
 
 typedef struct Cell {
     RowCell value;
-    uint32_t capacity; /* of the string's memory */
-    bool has;          /* zeroed memory is a cell without a value */
+    union {
+        uint32_t capacity; /* of the string's memory */
+        int32_t carry;     /* of a sum of DECIMAL: it is value.decimal + carry * 2^128 (F4) */
+    };
+    bool has; /* zeroed memory is a cell without a value */
 } Cell;
 
 /* What cells of one aggregate are folded with. */
@@ -60,5 +72,7 @@ CHECKED Status fold_cells(FoldOp op, Cell *const *cells, uint32_t column, const 
                           const Chunk *chunk, const CellContext *context, Error *err);
 /* a and then b. */
 CHECKED Status fold_cell(FoldOp op, Cell *a, const Cell *b, const CellContext *context, Error *err);
+/* Before the value of a cell is given as one of `field`: INVALID, a sum of DECIMAL has too many digits. */
+CHECKED Status cell_check(const Cell *cell, const Field *field, const char *who, Error *err);
 
 #endif

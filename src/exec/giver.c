@@ -6,22 +6,18 @@
 Status giver_put_key(Giver *giver, const Key *key, Error *err) {
     LeatType kind = giver->schema->fields[0].type.kind;
     bool is_null = key->size == KEY_NULL_SIZE;
-    if (giver->key_count == 1 && !is_null && (kind == LEAT_STRING || kind == LEAT_BINARY))
+    if (giver->key_count == 1 && !is_null && type_is_string(kind))
         return builder_put_str(giver->builder, 0, key_str(key), err);
     return codec_decode_key(key_str(key), is_null, giver->builder, giver->key_count, err);
 }
 
-Status giver_put_word(Giver *giver, uint32_t column, uint64_t word, Error *err) {
-    double value;
-    switch (giver->schema->fields[column].type.kind) {
-    case LEAT_BOOLEAN:
-        return builder_put_bool(giver->builder, column, word & 1, err);
-    case LEAT_DOUBLE:
-        memcpy(&value, &word, sizeof value);
-        return builder_put_f64(giver->builder, column, value, err);
-    default:
-        return builder_put_i64(giver->builder, column, (int64_t)word, err);
-    }
+Status giver_put_cell(Giver *giver, uint32_t column, const RowCell *value, Error *err) {
+    LeatType kind = giver->schema->fields[column].type.kind;
+    if (type_is_string(kind))
+        return builder_put_str(giver->builder, column, value->str, err);
+    if (kind == LEAT_DECIMAL)
+        return builder_put_decimal(giver->builder, column, value->decimal, err);
+    return builder_put_word(giver->builder, column, value->word, err);
 }
 
 Status giver_end_row(Giver *giver, Error *err) {

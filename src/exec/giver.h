@@ -3,6 +3,7 @@
 #define LEAT_EXEC_GIVER_H
 
 #include "exec/operator.h"
+#include "exec/row_view.h"
 
 typedef struct Giver {
     Builder *builder; /* of `schema`; borrowed */
@@ -14,8 +15,8 @@ typedef struct Giver {
 
 /* Puts the key columns, then the caller the others, then giver_end_row. */
 CHECKED Status giver_put_key(Giver *giver, const Key *key, Error *err);
-/* A value of any kind but strings: see RowCell.word. */
-CHECKED Status giver_put_word(Giver *giver, uint32_t column, uint64_t word, Error *err);
+/* A value of any scalar type; strings are copied. */
+CHECKED Status giver_put_cell(Giver *giver, uint32_t column, const RowCell *value, Error *err);
 CHECKED Status giver_end_row(Giver *giver, Error *err);
 /* Pushes what is left. */
 CHECKED Status giver_finish(Giver *giver, Error *err);

@@ -5,14 +5,6 @@
 #include "column/codec.h"
 #include "column/kernels/kernels.h"
 
-static bool is_string(LeatType kind) {
-    return kind == LEAT_STRING || kind == LEAT_BINARY;
-}
-
-static bool is_word(LeatType kind) {
-    return kind == LEAT_BIGINT || kind == LEAT_DOUBLE || kind == LEAT_TIMESTAMP;
-}
-
 Status keys_init(Keys *keys, const Schema *schema, uint32_t key_count, bool constant_hash, Budget *budget,
                  const char *who, Error *err) {
     ASSERT(key_count >= 1 && key_count <= schema->column_count);
@@ -69,23 +61,14 @@ CHECKED static Status read_strings(Keys *keys, const Column *column, const Chunk
     return STATUS_OK;
 }
 
-/* D6: -0 is 0, and there is one NaN. */
-static uint64_t canonical_double(uint64_t bits) {
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value == 0 ? 0 : value != value ? 0x7ff8000000000000ull : bits;
-}
-
 CHECKED static Status read_words(Keys *keys, const Column *column, const Chunk *chunk, Error *err) {
-    const uint64_t *words = column->data;
-    if (column->is_constant || chunk->selection || column->type->kind == LEAT_DOUBLE) {
-        TRY(array_reserve(&keys->word_array, 0, CHUNK_ROWS_MAX * sizeof(uint64_t), keys->budget, keys->who,
-                          err));
-        uint64_t *own = keys->word_array.data;
-        for (uint32_t i = 0; i < chunk->selected_count; i++) {
-            uint64_t word = words[column->is_constant ? 0 : chunk_row(chunk, i)];
-            own[i] = column->type->kind == LEAT_DOUBLE ? canonical_double(word) : word;
-        }
+    LeatType kind = column->type->kind;
+    TRY(array_reserve(&keys->word_array, 0, CHUNK_ROWS_MAX * sizeof(uint64_t), keys->budget, keys->who, err));
+    uint64_t *own = keys->word_array.data;
+    const uint64_t *words = column_words(column, chunk, own);
+    if (kind == LEAT_DOUBLE || kind == LEAT_FLOAT) {
+        for (uint32_t i = 0; i < chunk->selected_count; i++)
+            own[i] = codec_key_word(kind, words[i]);
         words = own;
     }
     View *views;
@@ -127,11 +110,12 @@ Status keys_read(Keys *keys, const Chunk *chunk, Error *err) {
     LeatType kind = keys->schema->fields[0].type.kind;
     keys->count = chunk->selected_count;
     keys->is_null = NULL;
-    if (keys->key_count > 1 || (!is_string(kind) && !is_word(kind)))
+    if (keys->key_count > 1 || (!type_is_string(kind) && !type_is_word(kind)))
         return read_encoded(keys, chunk, err);
     if (column->validity)
         TRY(mark_nulls(keys, column, chunk, err));
-    return is_string(kind) ? read_strings(keys, column, chunk, err) : read_words(keys, column, chunk, err);
+    return type_is_string(kind) ? read_strings(keys, column, chunk, err)
+                                : read_words(keys, column, chunk, err);
 }
 
 void keys_hash(Keys *keys) {

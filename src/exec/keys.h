@@ -2,8 +2,8 @@
  *
  *   - Results stand densely, one for each *selected* row, and are valid until the next read or deinit; views
  *     of a STRING key may be the chunk's own.
- *   - A single STRING or BINARY column is taken as it is, a single 8-byte column by a kernel; anything else
- *     is encoded row by row.
+ *   - A single STRING or BINARY column is taken as it is, a single column of words (type_is_word) by a
+ *     kernel; anything else is encoded row by row.
  *   - Null keys (of a single column) are no views: such rows are marked, and keys_upsert takes a slower way
  *     for the chunk.
  *

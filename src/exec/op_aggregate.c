@@ -9,9 +9,9 @@
  *   A2  All partials are ordered by (hash, size, bytes), so merging a range of hashes is merging sorted runs:
  *       no table is built, and rows leave in the order of E3. With one partial there is nothing to merge.
  *   A3  Tasks of produce share the partials: each changes only cells of keys in its own range.
- *   A4  One numeric value column without nulls is folded as words in the slots (fold.h); a table turns to
+ *   A4  One value column of words without nulls is folded as words in the slots (fold.h); a table turns to
  *       cells when the first null comes, and before the merge all do if one did.
- *   A5  A function of the user over one numeric column works on words, too. It has no identity: a slot that
+ *   A5  A function of the user over one column of 8-byte words works on words, too. It has no identity: a slot that
  *       is zero is new. So a table turns to cells when a word would be stored as zero, and before a merge.
  *
  * Without a key a partial is one slot instead of a table. */
@@ -190,8 +190,11 @@ CHECKED static Status reducer_init(Reducer *reducer, const Aggregate *aggregate,
     reducer->user = user;
     reducer->a = xcalloc(values->column_count, sizeof *reducer->a);
     reducer->b = xcalloc(values->column_count, sizeof *reducer->b);
-    for (uint32_t c = 0; c < values->column_count; c++)
-        reducer->a[c].type = reducer->b[c].type = values->fields[c].type.kind;
+    for (uint32_t c = 0; c < values->column_count; c++) {
+        const Type *type = &values->fields[c].type;
+        reducer->a[c] = reducer->b[c] =
+            (LeatColumn){.type = type->kind, .precision = type->precision, .scale = type->scale};
+    }
     TRY(one_row_create(&reducer->result, values, aggregate->budget, aggregate->who, err));
     return chunk_reader_create(values, aggregate->budget, aggregate->who, &reducer->reader, err);
 }
@@ -228,14 +231,12 @@ CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, 
         return refuse_rows(aggregate, reducer, err);
     for (uint32_t c = 0; c < aggregate->value_count; c++) {
         RowCell value = one_row_cell(&reducer->result, c);
-        cells[c].has = !one_row_is_null(&reducer->result, c);
-        if (reducer->a[c].type == LEAT_STRING || reducer->a[c].type == LEAT_BINARY) {
-            bool has = cells[c].has;
+        bool has = !one_row_is_null(&reducer->result, c);
+        if (type_is_string(reducer->a[c].type))
             TRY(cell_set_str(&cells[c], has ? value.str : STR(""), context, err));
-            cells[c].has = has;
-        } else {
-            cells[c].value.word = cells[c].has ? value.word : 0;
-        }
+        else
+            cells[c].value = has ? value : (RowCell){.decimal = 0};
+        cells[c].has = has;
     }
     return STATUS_OK;
 }
@@ -244,15 +245,12 @@ CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, 
 CHECKED static Status cells_from_row(const Aggregate *aggregate, Cell *cells, const Column *columns,
                                      uint32_t row, const CellContext *context, Error *err) {
     for (uint32_t c = 0; c < aggregate->value_count; c++) {
-        const Column *from = &columns[c];
-        LeatType kind = from->type->kind;
-        bool is_null = column_is_null(from, row);
-        if (kind == LEAT_STRING || kind == LEAT_BINARY)
-            TRY(cell_set_str(&cells[c], is_null ? STR("") : column_str(from, row), context, err));
-        else if (!is_null)
-            cell_set_word(&cells[c],
-                          kind == LEAT_BOOLEAN ? column_bool(from, row) : (uint64_t)column_i64(from, row));
-        cells[c].has = !is_null;
+        RowCell value = row_cell(&columns[c], row);
+        if (type_is_string(columns[c].type->kind))
+            TRY(cell_set_str(&cells[c], value.str, context, err));
+        else
+            cells[c].value = value;
+        cells[c].has = !column_is_null(&columns[c], row);
     }
     return STATUS_OK;
 }
@@ -346,16 +344,6 @@ CHECKED static Status fold_rows_to_cells(const AggregateOperator *op, Partial *p
     return STATUS_OK;
 }
 
-/* The values of the selected rows, densely. */
-static const uint64_t *dense_words(const Column *column, const Chunk *in, uint64_t *room) {
-    const uint64_t *words = column->data;
-    if (!column->is_constant && !in->selection)
-        return words;
-    for (uint32_t i = 0; i < in->selected_count; i++)
-        room[i] = words[column->is_constant ? 0 : in->selection[i]];
-    return room;
-}
-
 CHECKED static Status fold_rows(const AggregateOperator *op, Partial *partial, const Chunk *in, Error *err) {
     const Aggregate *aggregate = op->aggregate;
     AggregateWorker *worker = op->worker;
@@ -366,9 +354,9 @@ CHECKED static Status fold_rows(const AggregateOperator *op, Partial *partial, c
         if (!partial->has_cells && aggregate->ops[0] == FOLD_SUM_I64 && !worker->keys.is_null) {
             /* The hot path: count words, add integers. */
             const Keys *keys = &worker->keys;
-            const uint64_t *words = value->is_constant ? NULL : dense_words(value, in, worker->words);
+            const uint64_t *words = value->is_constant ? NULL : column_words(value, in, worker->words);
             return key_table_add_i64(partial->table, keys->views, keys->bases, keys->hashes, keys->count,
-                                     (const int64_t *)words, words ? 0 : column_i64(value, 0), err);
+                                     (const int64_t *)words, words ? 0 : (int64_t)column_word(value, 0), err);
         }
         TRY(keys_upsert(&worker->keys, partial->table, worker->slots, err));
         slots = key_table_slots(partial->table);
@@ -378,7 +366,7 @@ CHECKED static Status fold_rows(const AggregateOperator *op, Partial *partial, c
         return reduce_rows(op, partial, slots, at, in, err);
     if (partial->has_cells)
         return fold_rows_to_cells(op, partial, slots, at, in, err);
-    const uint64_t *words = dense_words(value, in, worker->words);
+    const uint64_t *words = column_words(value, in, worker->words);
     if (!partial->table && aggregate->ops[0] == FOLD_SUM_I64)
         partial->only.value += (uint64_t)kernels()->sum_i64((const int64_t *)words, in->selected_count);
     else
@@ -480,13 +468,11 @@ CHECKED static Status give_cells(Merge *merge, const Cell *cells, Error *err) {
     const Aggregate *aggregate = merge->aggregate;
     for (uint32_t c = 0; c < aggregate->value_count; c++) {
         uint32_t column = aggregate->key_count + c;
-        LeatType kind = aggregate->values.fields[c].type.kind;
-        if (!cells[c].has)
-            TRY(builder_put_null(merge->giver.builder, column, err));
-        else if (kind == LEAT_STRING || kind == LEAT_BINARY)
-            TRY(builder_put_str(merge->giver.builder, column, cells[c].value.str, err));
+        TRY(cell_check(&cells[c], &aggregate->values.fields[c], aggregate->producer.node->call, err));
+        if (cells[c].has)
+            TRY(giver_put_cell(&merge->giver, column, &cells[c].value, err));
         else
-            TRY(giver_put_word(&merge->giver, column, cells[c].value.word, err));
+            TRY(builder_put_null(merge->giver.builder, column, err));
     }
     return STATUS_OK;
 }
@@ -499,8 +485,8 @@ CHECKED static Status give_slot(Merge *merge, const KeySlot *slot, uint64_t valu
     if (aggregate->merges_cells)
         TRY(give_cells(merge, (const Cell *)(uintptr_t)value, err));
     else
-        TRY(giver_put_word(&merge->giver, aggregate->key_count, value ^ fold_identity(aggregate->ops[0]),
-                           err));
+        TRY(builder_put_word(merge->giver.builder, aggregate->key_count,
+                             value ^ fold_identity(aggregate->ops[0]), err));
     return giver_end_row(&merge->giver, err);
 }
 
@@ -721,8 +707,9 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
     for (uint32_t c = 0; c < aggregate->value_count; c++)
         aggregate->ops[c] = fold_op(node->function.kind, aggregate->values.fields[c].type.kind);
     LeatType first = aggregate->value_count ? aggregate->values.fields[0].type.kind : LEAT_STRUCT;
-    aggregate->starts_with_cells = aggregate->value_count != 1 ||
-                                   (first != LEAT_BIGINT && first != LEAT_DOUBLE && first != LEAT_TIMESTAMP);
+    aggregate->starts_with_cells =
+        aggregate->value_count != 1 || !type_is_word(first) ||
+        (aggregate->is_reduce && type_value_size(first) != sizeof(uint64_t)); /* A4, A5 */
     Status st = STATUS_OK;
     for (uint32_t w = 0; w < options->worker_count && st == STATUS_OK; w++)
         st = worker_create(aggregate, options, w, err);

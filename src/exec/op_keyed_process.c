@@ -115,7 +115,7 @@ static uint32_t process_task_count(const Producer *producer) {
 static size_t value_size_bytes(LeatType kind, uint64_t count) {
     if (kind == LEAT_BOOLEAN)
         return bitmap_size_bytes(count);
-    return count * (kind == LEAT_STRING || kind == LEAT_BINARY ? sizeof(LeatStr) : sizeof(uint64_t));
+    return count * (type_is_string(kind) ? sizeof(LeatStr) : type_value_size(kind));
 }
 
 CHECKED static Status array_grow(Array *array, size_t used_bytes, size_t size_bytes,
@@ -197,9 +197,17 @@ static void scatter(const Column *from, const Chunk *chunk, const uint32_t *plac
         for (uint32_t i = 0; i < count; i++)
             ((LeatStr *)data)[places[i]] = column_str(from, chunk->selection[i]);
         break;
-    default:
+    case LEAT_DECIMAL:
+        for (uint32_t i = 0; i < count; i++)
+            ((LeatDecimal *)data)[places[i]] = column_decimal(from, chunk->selection[i]);
+        break;
+    case LEAT_BIGINT:
         for (uint32_t i = 0; i < count; i++)
             ((int64_t *)data)[places[i]] = column_i64(from, chunk->selection[i]);
+        break;
+    default:
+        for (uint32_t i = 0; i < count; i++)
+            word_store(data, places[i], from->type->kind, column_word(from, chunk->selection[i]));
     }
 }
 
@@ -417,9 +425,11 @@ CHECKED static Status worker_create(KeyedProcess *process, const ProducerOptions
     worker->user = options->users[index];
     worker->values = xcalloc(process->value_count + 1, sizeof *worker->values);
     worker->value_columns = xcalloc(process->value_count + 1, sizeof *worker->value_columns);
-    for (uint32_t c = 0; c < process->value_count; c++)
-        worker->value_columns[c] =
-            (LeatColumn){.row_mask = UINT32_MAX, .type = process->value_fields[c].type.kind};
+    for (uint32_t c = 0; c < process->value_count; c++) {
+        const Type *type = &process->value_fields[c].type;
+        worker->value_columns[c] = (LeatColumn){
+            .row_mask = UINT32_MAX, .type = type->kind, .precision = type->precision, .scale = type->scale};
+    }
     row_view_init(&worker->key, node->schema, process->key_count);
     row_view_init(&worker->state, node->state_schema, process->state_count);
     TRY(one_row_create(&worker->result, node->state_schema, options->budget, options->who, err));

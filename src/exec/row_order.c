@@ -29,14 +29,22 @@ static uint64_t rank_of_str(Str text) {
     return rank;
 }
 
-/* Of a value that is not null. */
+/* Of a value that is not null; a text and a DECIMAL may be unequal to another of the same rank. */
 static uint64_t rank_of(const Column *column, uint32_t row) {
     switch (column->type->kind) {
     case LEAT_BOOLEAN:
         return column_bool(column, row);
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
+    case LEAT_DATE:
     case LEAT_TIMESTAMP:
-        return rank_of_i64(column_i64(column, row));
+        return rank_of_i64((int64_t)column_word(column, row));
+    case LEAT_FLOAT:
+        return rank_of_f64((double)column_f32(column, row));
+    case LEAT_DECIMAL:
+        return rank_of_i64((int64_t)(column_decimal(column, row) >> 64));
     case LEAT_DOUBLE:
         return rank_of_f64(column_f64(column, row));
     case LEAT_STRING:
@@ -44,6 +52,7 @@ static uint64_t rank_of(const Column *column, uint32_t row) {
         return rank_of_str(column_str(column, row));
     case LEAT_ARRAY:
     case LEAT_STRUCT:
+    case LEAT_MAP:
         break;
     }
     ASSERT(!"plan_check_node lets no nested column through");
@@ -63,7 +72,11 @@ static int compare_values(const Column *a, uint32_t a_row, const Column *b, uint
     uint64_t a_rank = rank_of(a, a_row), b_rank = rank_of(b, b_row);
     if (a_rank != b_rank)
         return a_rank < b_rank ? -1 : 1;
-    if (a->type->kind != LEAT_STRING && a->type->kind != LEAT_BINARY)
+    if (a->type->kind == LEAT_DECIMAL) {
+        LeatDecimal left = column_decimal(a, a_row), right = column_decimal(b, b_row);
+        return (left > right) - (left < right);
+    }
+    if (!type_is_string(a->type->kind))
         return 0;
     Str a_text = column_str(a, a_row), b_text = column_str(b, b_row);
     size_t common = a_text.size < b_text.size ? a_text.size : b_text.size;

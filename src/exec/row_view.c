@@ -8,8 +8,13 @@
 
 static const uint8_t no_validity[1] = {0};
 
-static bool is_string(LeatType kind) {
-    return kind == LEAT_STRING || kind == LEAT_BINARY;
+RowCell row_cell(const Column *column, uint32_t row) {
+    LeatType kind = column->type->kind;
+    if (type_is_string(kind))
+        return (RowCell){.str = column_str(column, row)};
+    if (kind == LEAT_DECIMAL)
+        return (RowCell){.decimal = column_decimal(column, row)};
+    return (RowCell){.word = column_word(column, row)};
 }
 
 /* ---- bytes as a row ---- */
@@ -19,7 +24,10 @@ void row_view_init(RowView *view, const Schema *schema, uint32_t column_count) {
     view->columns = xcalloc(column_count, sizeof *view->columns);
     view->cells = xcalloc(column_count, sizeof *view->cells);
     for (uint32_t c = 0; c < column_count; c++)
-        view->columns[c] = (LeatColumn){.data = &view->cells[c], .type = schema->fields[c].type.kind};
+        view->columns[c] = (LeatColumn){.data = &view->cells[c],
+                                        .type = schema->fields[c].type.kind,
+                                        .precision = schema->fields[c].type.precision,
+                                        .scale = schema->fields[c].type.scale};
     row_view_set_all_null(view, column_count);
 }
 
@@ -31,10 +39,10 @@ void row_view_deinit(RowView *view) {
 static void set_null(RowView *view, uint32_t column) {
     view->columns[column].validity = no_validity;
     /* Reads as 0 or as an empty text; a text has a data pointer (leat_str_split). */
-    if (is_string(view->columns[column].type))
+    if (type_is_string(view->columns[column].type))
         view->cells[column].str = (LeatStr){(const char *)no_validity, 0};
     else
-        view->cells[column].word = 0;
+        view->cells[column].decimal = 0; /* all of it */
 }
 
 void row_view_set_all_null(RowView *view, uint32_t column_count) {
@@ -51,16 +59,17 @@ static void set_str(RowView *view, uint32_t column, Str str) {
     view->cells[column].str = str;
 }
 
+static void set_decimal(RowView *view, uint32_t column, LeatDecimal decimal) {
+    view->columns[column].validity = NULL;
+    view->cells[column].decimal = decimal;
+}
+
 static void set_word(RowView *view, uint32_t column, uint64_t word) {
     view->columns[column].validity = NULL;
     view->cells[column].word = word;
 }
 
-static bool is_word(LeatType kind) {
-    return kind == LEAT_BIGINT || kind == LEAT_TIMESTAMP || kind == LEAT_DOUBLE;
-}
-
-/* A single 8-byte column. */
+/* A single word. */
 CHECKED static Status view_word(RowView *view, Str bytes, Error *err) {
     Reader reader = reader_of(bytes);
     set_word(view, 0, reader_u64(&reader));
@@ -68,7 +77,7 @@ CHECKED static Status view_word(RowView *view, Str bytes, Error *err) {
 }
 
 Status row_view_value(RowView *view, Str bytes, uint32_t column_count, Error *err) {
-    if (column_count == 1 && is_word(view->columns[0].type)) {
+    if (column_count == 1 && type_is_word(view->columns[0].type)) {
         if (bytes.size > 0)
             return view_word(view, bytes, err);
         set_null(view, 0);
@@ -84,10 +93,12 @@ Status row_view_value(RowView *view, Str bytes, uint32_t column_count, Error *er
         LeatType kind = view->columns[c].type;
         if (tag != 1)
             return refuse_bytes(bytes, err);
-        if (is_string(kind))
+        if (type_is_string(kind))
             set_str(view, c, reader_bytes(&reader, reader_u32(&reader)));
+        else if (kind == LEAT_DECIMAL)
+            set_decimal(view, c, codec_read_decimal(&reader));
         else
-            set_word(view, c, kind == LEAT_BOOLEAN ? reader_u8(&reader) : reader_u64(&reader));
+            set_word(view, c, kind == LEAT_BOOLEAN ? reader_u8(&reader) : codec_read_word(&reader, kind));
     }
     return reader.failed || !reader_at_end(&reader) ? refuse_bytes(bytes, err) : STATUS_OK;
 }
@@ -97,9 +108,9 @@ Status row_view_key(RowView *view, const Key *key, uint32_t key_count, Error *er
     LeatType kind = view->columns[0].type;
     if (key->size == KEY_NULL_SIZE) {
         set_null(view, 0);
-    } else if (key_count > 1 || kind == LEAT_BOOLEAN) {
+    } else if (key_count > 1 || (!type_is_string(kind) && !type_is_word(kind))) {
         return row_view_value(view, bytes, key_count, err);
-    } else if (is_string(kind)) {
+    } else if (type_is_string(kind)) {
         set_str(view, 0, bytes);
     } else {
         return view_word(view, bytes, err);
@@ -121,8 +132,10 @@ static void drop_rows(Builder *builder, void *self) {
 
 Status one_row_create(OneRow *row, const Schema *schema, Budget *budget, const char *who, Error *err) {
     *row = (OneRow){.schema = schema};
-    for (uint32_t c = 0; c < schema->column_count; c++)
-        row->has_strings |= is_string(schema->fields[c].type.kind);
+    for (uint32_t c = 0; c < schema->column_count; c++) {
+        row->has_strings |= type_is_string(schema->fields[c].type.kind);
+        row->has_decimals |= schema->fields[c].type.kind == LEAT_DECIMAL;
+    }
     TRY(builder_create(schema, budget, who, &row->builder, err));
     row->out = builder_out_begin(row->builder, NULL, drop_rows, row);
     return STATUS_OK;
@@ -142,32 +155,45 @@ void one_row_begin(OneRow *row, const Chunk *input) {
     /* Without strings there is nothing to keep, and one row to clear: this is done for every call. */
     LeatOut *out = row->out;
     for (uint32_t c = 0; c < out->column_count; c++) {
-        if (out->columns[c].type == LEAT_BOOLEAN)
-            *(uint8_t *)out->columns[c].data = 0;
-        else
-            *(uint64_t *)out->columns[c].data = 0;
+        memset(out->columns[c].data, 0, sizeof(LeatDecimal)); /* the widest; what follows is zero anyway */
         out->columns[c].nulls[0] = 0;
     }
     out->has_nulls = false;
     out->row = 0;
 }
 
+CHECKED static Status check_decimals(const OneRow *row, Error *err) {
+    for (uint32_t c = 0; c < row->schema->column_count; c++) {
+        const Field *field = &row->schema->fields[c];
+        if (field->type.kind == LEAT_DECIMAL && !one_row_is_null(row, c) &&
+            !decimal_fits(one_row_cell(row, c).decimal, field->type.precision))
+            return error_set(err, STATUS_INVALID,
+                             "a value given for column '%s' has more digits than DECIMAL(%u, %u)",
+                             field->name, field->type.precision, field->type.scale);
+    }
+    return STATUS_OK;
+}
+
 Status one_row_status(const OneRow *row, Error *err) {
+    if (UNLIKELY(row->has_decimals))
+        TRY(check_decimals(row, err));
     return row->has_strings ? builder_out_status(row->builder, err) : STATUS_OK;
 }
 
 RowCell one_row_cell(const OneRow *row, uint32_t column) {
     const LeatOutColumn *from = &row->out->columns[column];
-    if (is_string(from->type)) {
+    if (type_is_string(from->type)) {
         LeatStr str = *(const LeatStr *)from->data;
         return (RowCell){.str = str.data ? str : STR("")};
     }
+    if (from->type == LEAT_DECIMAL)
+        return (RowCell){.decimal = *(const LeatDecimal *)from->data};
     return (RowCell){.word = from->type == LEAT_BOOLEAN ? *(const uint8_t *)from->data & 1
-                                                        : *(const uint64_t *)from->data};
+                                                        : word_load(from->data, 0, from->type)};
 }
 
 void one_row_encode(const OneRow *row, Text *out) {
-    if (row->schema->column_count == 1 && is_word(row->out->columns[0].type)) {
+    if (row->schema->column_count == 1 && type_is_word(row->out->columns[0].type)) {
         if (!one_row_is_null(row, 0))
             bytes_put_u64(out, one_row_cell(row, 0).word);
         return;
@@ -187,8 +213,11 @@ void one_row_encode(const OneRow *row, Text *out) {
             bytes_put_u32(out, (uint32_t)cell.str.size);
             text_append(out, cell.str);
             break;
+        case LEAT_DECIMAL:
+            codec_put_decimal(cell.decimal, out);
+            break;
         default:
-            bytes_put_u64(out, cell.word);
+            codec_put_word(row->out->columns[c].type, cell.word, out);
         }
     }
 }

@@ -11,11 +11,17 @@
 #include "column/builder.h"
 #include "state/key_table.h"
 
-/* One value: what LeatColumn.data of a column with row_mask 0 points to. */
+/* One value: what LeatColumn.data of a column with row_mask 0 points to. Types of fewer than 8 bytes stand in
+ * the first bytes of their word, as little-endian machines have it. */
 typedef union RowCell {
-    uint64_t word; /* BIGINT, TIMESTAMP, the bits of a DOUBLE, 0 or 1 for a BOOLEAN */
+    uint64_t word; /* as column_word gives it */
+    LeatDecimal decimal;
     LeatStr str;
 } RowCell;
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "a word begins with its low bytes");
+
+/* A scalar column's value; of a null the one behind it (I5 of chunk.h). Strings are borrowed. */
+RowCell row_cell(const Column *column, uint32_t row);
 
 typedef struct RowView {
     const Schema *schema;
@@ -39,7 +45,7 @@ typedef struct OneRow {
     Builder *builder;
     LeatOut *out;
     const Chunk *input;
-    bool has_strings;
+    bool has_strings, has_decimals;
     uint64_t overflow_rows; /* that did not fit into the LeatOut */
 } OneRow;
 
@@ -51,7 +57,7 @@ void one_row_begin(OneRow *row, const Chunk *input);
 static inline uint64_t one_row_emitted(const OneRow *row) {
     return row->overflow_rows + row->out->row;
 }
-/* After the call. NO_MEMORY: a string that it gave. */
+/* After the call. NO_MEMORY: a string that it gave. INVALID: a DECIMAL that it gave has too many digits. */
 CHECKED Status one_row_status(const OneRow *row, Error *err);
 static inline bool one_row_is_null(const OneRow *row, uint32_t column) {
     return row->out->has_nulls && row->out->columns[column].nulls[0];

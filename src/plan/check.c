@@ -4,10 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-static bool is_nested(LeatType kind) {
-    return kind == LEAT_ARRAY || kind == LEAT_STRUCT;
-}
-
 /* "<call>: <what> column 'x', which is STRING" */
 CHECKED static Status refuse_column(const PlanNode *node, const char *what, const Field *field, Error *err) {
     Text type = {0};
@@ -46,7 +42,7 @@ CHECKED static Status refuse_function(const PlanNode *node, Error *err) {
 /* Functions of the user give scalars only. */
 CHECKED static Status check_given(const PlanNode *node, const Schema *schema, Error *err) {
     for (uint32_t c = 0; c < schema->column_count; c++)
-        if (is_nested(schema->fields[c].type.kind))
+        if (type_is_nested(schema->fields[c].type.kind))
             return refuse_column(node, "a function cannot give", &schema->fields[c], err);
     return STATUS_OK;
 }
@@ -128,11 +124,11 @@ CHECKED static Status check_union(const PlanNode *node, Error *err) {
 static bool can_fold(LeatFunctionKind function, LeatType type) {
     switch (function) {
     case LEAT_FUNCTION_SUM:
-        return type == LEAT_BIGINT || type == LEAT_DOUBLE;
+        return type_is_number(type);
     case LEAT_FUNCTION_CONCAT:
-        return type == LEAT_STRING || type == LEAT_BINARY;
+        return type_is_string(type);
     default:
-        return !is_nested(type);
+        return !type_is_nested(type);
     }
 }
 
@@ -207,7 +203,7 @@ CHECKED static Status check_keyed_process(const PlanNode *node, Error *err) {
         return error_set(err, STATUS_INVALID, "%s: the stream has no key", node->call);
     TRY(check_given(node, state, err));
     for (uint32_t c = out->key_count; c < in->column_count; c++)
-        if (is_nested(in->fields[c].type.kind))
+        if (type_is_nested(in->fields[c].type.kind))
             return refuse_column(node, "an update function cannot take", &in->fields[c], err);
     bool fits =
         out->key_count <= in->column_count && out->column_count == out->key_count + state->column_count;
@@ -227,7 +223,7 @@ CHECKED static Status check_sort(const PlanNode *node, Error *err) {
         if (node->order[i].column >= in->column_count)
             return error_set(err, STATUS_INVALID, "%s: there is no column %u to order by", node->call,
                              node->order[i].column);
-        if (is_nested(in->fields[node->order[i].column].type.kind))
+        if (type_is_nested(in->fields[node->order[i].column].type.kind))
             return refuse_column(node, "there is no order of", &in->fields[node->order[i].column], err);
     }
     return STATUS_OK;

@@ -82,7 +82,8 @@ bool plan_is_order_sensitive(const PlanNode *aggregate) {
         return false;
     case LEAT_FUNCTION_SUM:
         for (uint32_t c = aggregate->schema->key_count; c < aggregate->schema->column_count; c++)
-            if (aggregate->schema->fields[c].type.kind == LEAT_DOUBLE)
+            if (aggregate->schema->fields[c].type.kind == LEAT_DOUBLE ||
+                aggregate->schema->fields[c].type.kind == LEAT_FLOAT)
                 return true;
         return false;
     default:

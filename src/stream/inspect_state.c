@@ -1,6 +1,7 @@
 /* inspect_state.c - the keyed state of a checkpoint directory: restored from snapshot and DELTAs without the
  * program, and shown. What windows keep, rows by batch, is passed over. */
 #include "column/codec.h"
+#include "column/literal.h"
 #include "exec/engine.h"
 #include "stream/frames.h"
 #include "stream/inspect_parts.h"
@@ -177,6 +178,13 @@ static void json_string(Str s, Text *out) {
     text_append_byte(out, '"');
 }
 
+static void json_number(double value, int digits, Text *out) {
+    if (isfinite(value))
+        text_appendf(out, "%.*g", digits, value);
+    else
+        text_appendf(out, "\"%f\"", value); /* JSON has no word for it */
+}
+
 static void json_value(const Column *column, uint32_t row, Text *out) {
     if (column_is_null(column, row)) {
         text_append(out, STR("null"));
@@ -186,15 +194,26 @@ static void json_value(const Column *column, uint32_t row, Text *out) {
     case LEAT_BOOLEAN:
         text_append(out, column_bool(column, row) ? STR("true") : STR("false"));
         break;
+    case LEAT_TINYINT:
+    case LEAT_SMALLINT:
+    case LEAT_INT:
     case LEAT_BIGINT:
     case LEAT_TIMESTAMP:
-        text_appendf(out, "%" PRId64, column_i64(column, row));
+        text_appendf(out, "%" PRId64, (int64_t)column_word(column, row));
+        break;
+    case LEAT_FLOAT:
+        json_number((double)column_f32(column, row), 9, out);
+        break;
+    case LEAT_DECIMAL:
+        literal_decimal_digits(column_decimal(column, row), column->type->scale, out);
+        break;
+    case LEAT_DATE:
+        text_append_byte(out, '"');
+        literal_date(column_i32(column, row), out);
+        text_append_byte(out, '"');
         break;
     case LEAT_DOUBLE:
-        if (isfinite(column_f64(column, row)))
-            text_appendf(out, "%.17g", column_f64(column, row));
-        else
-            text_appendf(out, "\"%f\"", column_f64(column, row)); /* JSON has no word for it */
+        json_number(column_f64(column, row), 17, out);
         break;
     case LEAT_STRING:
     case LEAT_BINARY:
@@ -222,6 +241,19 @@ static void json_value(const Column *column, uint32_t row, Text *out) {
         }
         text_append_byte(out, '}');
         break;
+    case LEAT_MAP: { /* keys need not be text: a list of pairs */
+        const int32_t *offsets = column->data;
+        text_append_byte(out, '[');
+        for (int32_t i = offsets[row]; i < offsets[row + 1]; i++) {
+            text_append(out, i > offsets[row] ? STR(",[") : STR("["));
+            json_value(&column->children[0], (uint32_t)i, out);
+            text_append_byte(out, ',');
+            json_value(&column->children[1], (uint32_t)i, out);
+            text_append_byte(out, ']');
+        }
+        text_append_byte(out, ']');
+        break;
+    }
     }
 }
 
