@@ -310,7 +310,7 @@ TEST(mistakes_are_named_with_the_call) {
         {window_slide, "leat_reduce_by_window: the slide of the window (3000 ms) must be a multiple of the "
                        "slide duration of "
                        "the parent stream (2000 ms)"},
-        {window_sum_of_text, "leat_reduce_by_key_and_window: leat_sum() takes BIGINT and DOUBLE values, "
+        {window_sum_of_text, "leat_reduce_by_key_and_window: leat_sum() takes numeric values, "
                              "'rest' is none in (letter "
                              "STRING, rest STRING)"},
     };
