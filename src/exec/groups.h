@@ -49,7 +49,8 @@ static inline uint32_t group_row(const GroupRows *rows, uint32_t i) {
 
 typedef struct GroupCursor {
     const Groups *groups;
-    uint64_t cursor;
+    uint64_t cursor; /* of the key table */
+    uint32_t index;
     /* What groups_next gives; at least one of the inputs has rows. */
     const Key *key;
     GroupRows rows[GROUPS_INPUTS_MAX];
