@@ -55,7 +55,7 @@ static uint64_t rank_of(const Column *column, uint32_t row) {
     case LEAT_MAP:
         break;
     }
-    ASSERT(!"plan_check_node lets no nested column through");
+    ASSERT(false); /* plan_check_node lets no nested column through */
     return 0;
 }
 

@@ -15,6 +15,14 @@ static const char *const schemas[] = {
     "a ARRAY<STRING>",
     "a ARRAY<STRUCT<x: DOUBLE, y: ARRAY<BOOLEAN>>>, s STRUCT<p: STRING, q: STRUCT<r: BIGINT>>",
     "a ARRAY<ARRAY<ARRAY<DOUBLE>>>",
+    "t TINYINT",
+    "s SMALLINT",
+    "f FLOAT",
+    "y DATE",
+    "c DECIMAL(5, 2)",
+    "t TINYINT, s SMALLINT, i INT, f FLOAT, c DECIMAL(38, 9), y DATE",
+    "m MAP<STRING, BIGINT>",
+    "m MAP<DATE, ARRAY<DECIMAL(1, 1)>>, o OPTION<f: FLOAT>",
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
