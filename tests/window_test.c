@@ -106,6 +106,98 @@ static LeatStream *concat_key_window(LeatStream *const *in) {
     return leat_reduce_by_key_and_window(by_letter(in[0]), leat_concat("+"), WINDOW(3, 1));
 }
 
+static void subtract(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(a, 0) - leat_row_i64(b, 0));
+}
+
+static bool is_not_zero(const LeatRow *row, void *user) {
+    (void)user;
+    return leat_row_i64(row, 1) != 0;
+}
+
+static LeatWindow with_inverse(int length, int slide) {
+    LeatWindow window = WINDOW(length, slide);
+    window.inverse = leat_subtract();
+    return window;
+}
+
+static LeatStream *reduce_window_inverse(LeatStream *const *in) {
+    return leat_reduce_by_window(in[0], leat_sum(), with_inverse(2, 1));
+}
+
+static LeatStream *reduce_key_window_inverse(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_sum(), with_inverse(2, 1));
+}
+
+static LeatStream *reduce_key_window_functions(LeatStream *const *in) {
+    LeatWindow window = WINDOW(2, 1);
+    window.inverse = leat_reduce_function(subtract, NULL);
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_reduce_function(add, NULL), window);
+}
+
+static LeatStream *reduce_key_window_filter(LeatStream *const *in) {
+    LeatWindow window = with_inverse(2, 1);
+    window.filter = leat_predicate(is_not_zero, NULL);
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_sum(), window);
+}
+
+static LeatStream *reduce_key_window_slide(LeatStream *const *in) {
+    LeatWindow window = with_inverse(4, 2);
+    window.filter = leat_predicate(is_not_zero, NULL);
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_sum(), window);
+}
+
+static LeatStream *reduce_key_window_tumbling(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_sum(), with_inverse(2, 2));
+}
+
+static LeatStream *reduce_key_window_gaps(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_sum(), with_inverse(2, 3));
+}
+
+/* "1+2+3" without "1" in front. */
+static void cut_front(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    LeatStr all = leat_row_str(a, 0), front = leat_row_str(b, 0);
+    size_t cut = front.size < all.size ? front.size + 1 : all.size;
+    leat_out_str(out, 0, (LeatStr){all.data + cut, all.size - cut});
+}
+
+static LeatStream *concat_key_window_inverse(LeatStream *const *in) {
+    LeatWindow window = WINDOW(3, 1);
+    window.inverse = leat_reduce_function(cut_front, NULL);
+    return leat_reduce_by_key_and_window(by_letter(in[0]), leat_concat("+"), window);
+}
+
+static LeatStream *sum_columns_window(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(leat_key(in[0], 1), leat_sum(), with_inverse(2, 1));
+}
+
+static LeatStream *count_window(LeatStream *const *in) {
+    return leat_count_by_window(in[0], WINDOW(2, 1));
+}
+
+static LeatStream *count_window_of_four(LeatStream *const *in) {
+    return leat_count_by_window(in[0], WINDOW(4, 2));
+}
+
+static LeatStream *count_value(LeatStream *const *in) {
+    return leat_count_by_value(in[0]);
+}
+
+static LeatStream *count_value_window(LeatStream *const *in) {
+    return leat_count_by_value_and_window(in[0], WINDOW(2, 1));
+}
+
+static LeatStream *group_window(LeatStream *const *in) {
+    return leat_group_by_key_and_window(by_letter(in[0]), WINDOW(2, 1));
+}
+
+static LeatStream *window_of_cumulative(LeatStream *const *in) {
+    return leat_reduce_by_key(leat_window(reduce_key_window_filter(in), WINDOW(2, 1)), leat_max());
+}
+
 /* ---- cases ---- */
 
 #define TO_FIVE                                                                                   \
@@ -232,6 +324,146 @@ static const Case cases[] = {
      .is_set = true,
      .expected = {"('a', '1+2')\n('b', '1')\n", "('a', '1+2+3')\n('b', '1+2')\n",
                   "('a', '1+2+3')\n('b', '1+2')\n", "('a', '3+4+5')\n('b', '2')\n", "('a', '4+5')\n"}},
+    {.name = "reduceByWindow with an inverse",
+     .feeds = {{"n BIGINT",
+                {EMPTY, BATCH("0", "1"), BATCH("1"), BATCH("2", "2"), BATCH("3"), EMPTY, EMPTY, BATCH("4")}}},
+     .batch_count = 8,
+     .build = reduce_window_inverse,
+     .has_state = true,
+     .expected = {"", "1\n", "2\n", "5\n", "7\n", "3\n", "0\n", "4\n"}},
+    {.name = "reduceByKeyAndWindow with an inverse",
+     .feeds = {KEYS},
+     .batch_count = 8,
+     .build = reduce_key_window_inverse,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 2)\n('b', 2)\n('c', 1)\n",
+                  "('a', 2)\n('b', 2)\n('c', 1)\n", "('a', 2)\n('b', 1)\n('c', 0)\n",
+                  "('a', 1)\n('b', 0)\n('c', 0)\n", "('a', 1)\n('b', 0)\n('c', 0)\n",
+                  "('a', 2)\n('b', 1)\n('c', 0)\n"}},
+    {.name = "reduceByKeyAndWindow with functions",
+     .feeds = {KEYS},
+     .batch_count = 8,
+     .build = reduce_key_window_functions,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 2)\n('b', 2)\n('c', 1)\n",
+                  "('a', 2)\n('b', 2)\n('c', 1)\n", "('a', 2)\n('b', 1)\n('c', 0)\n",
+                  "('a', 1)\n('b', 0)\n('c', 0)\n", "('a', 1)\n('b', 0)\n('c', 0)\n",
+                  "('a', 2)\n('b', 1)\n('c', 0)\n"}},
+    {.name = "reduceByKeyAndWindow with an inverse and a filter",
+     .feeds = {KEYS},
+     .batch_count = 8,
+     .build = reduce_key_window_filter,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 2)\n('b', 2)\n('c', 1)\n",
+                  "('a', 2)\n('b', 2)\n('c', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 1)\n", "('a', 1)\n",
+                  "('a', 2)\n('b', 1)\n"}},
+    {.name = "reduceByKeyAndWindow with an inverse, without batches",
+     .feeds = {{"word STRING", {NONE, BATCH("a"), NONE, NONE, BATCH("b"), NONE, NONE}}},
+     .batch_count = 7,
+     .build = reduce_key_window_inverse,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"", "('a', 1)\n", "('a', 1)\n", "('a', 0)\n", "('a', 0)\n('b', 1)\n",
+                  "('a', 0)\n('b', 1)\n", "('a', 0)\n('b', 0)\n"}},
+    {.name = "reduceByKeyAndWindow with an inverse, larger than its slide",
+     .feeds = {KEYS},
+     .batch_count = 8,
+     .build = reduce_key_window_slide,
+     .is_set = true,
+     .has_state = true,
+     .expected = {NULL, "('a', 2)\n('b', 1)\n", NULL, "('a', 4)\n('b', 3)\n('c', 1)\n", NULL,
+                  "('a', 3)\n('b', 2)\n('c', 1)\n", NULL, "('a', 3)\n('b', 1)\n"}},
+    {.name = "reduceByKeyAndWindow with an inverse, tumbling",
+     .feeds = {KEYS},
+     .batch_count = 8,
+     .build = reduce_key_window_tumbling,
+     .is_set = true,
+     .has_state = true,
+     .expected = {NULL, "('a', 2)\n('b', 1)\n", NULL, "('a', 2)\n('b', 2)\n('c', 1)\n", NULL,
+                  "('a', 1)\n('b', 0)\n('c', 0)\n", NULL, "('a', 2)\n('b', 1)\n('c', 0)\n"}},
+    {.name = "reduceByKeyAndWindow with an inverse, not overlapping",
+     .feeds = {KEYS},
+     .batch_count = 8,
+     .build = reduce_key_window_gaps,
+     .is_set = true,
+     .has_state = true,
+     .expected = {NULL, NULL, "('a', 2)\n('b', 2)\n('c', 1)\n", NULL, NULL, "('a', 1)\n('b', 0)\n('c', 0)\n",
+                  NULL, NULL}},
+    {.name = "reduceByKeyAndWindow with an inverse of texts",
+     .feeds = {{"word STRING",
+                {BATCH("a1", "b1", "a2"), BATCH("b2", "a3"), EMPTY, BATCH("a4", "a5"), EMPTY,
+                 BATCH("aa text of more than twelve bytes"), BATCH("a6")}}},
+     .batch_count = 7,
+     .build = concat_key_window_inverse,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', '1+2')\n('b', '1')\n", "('a', '1+2+3')\n('b', '1+2')\n",
+                  "('a', '1+2+3')\n('b', '1+2')\n", "('a', '3+4+5')\n('b', '2')\n",
+                  "('a', '4+5')\n('b', '')\n", "('a', '4+5+a text of more than twelve bytes')\n('b', '')\n",
+                  "('a', 'a text of more than twelve bytes+6')\n('b', '')\n"}},
+    {.name = "reduceByKeyAndWindow with an inverse, several columns and nulls",
+     .feeds = {{"k STRING, n BIGINT, x DOUBLE",
+                {BATCH("a,1,0.5", "a,NULL,1.5", "b,2,NULL"), BATCH("a,10,NULL"), BATCH("b,NULL,4.5"),
+                 EMPTY}}},
+     .batch_count = 4,
+     .build = sum_columns_window,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', (1, 2.0))\n('b', (2, None))\n", "('a', (11, 2.0))\n('b', (2, None))\n",
+                  "('a', (10, 0.0))\n('b', (0, 4.5))\n", "('a', (0, 0.0))\n('b', (0, 4.5))\n"}},
+    {.name = "a window behind a reduction with an inverse",
+     .feeds = {KEYS},
+     .batch_count = 8,
+     .build = window_of_cumulative,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 2)\n('b', 2)\n('c', 1)\n",
+                  "('a', 2)\n('b', 2)\n('c', 1)\n", "('a', 2)\n('b', 2)\n('c', 1)\n", "('a', 2)\n('b', 1)\n",
+                  "('a', 1)\n", "('a', 2)\n('b', 1)\n"}},
+    {.name = "countByWindow",
+     .feeds = {{"n BIGINT", {BATCH("1"), BATCH("1"), BATCH("1", "2"), BATCH("0"), EMPTY, EMPTY, BATCH("7")}}},
+     .batch_count = 7,
+     .build = count_window,
+     .has_state = true,
+     .expected = {"1\n", "2\n", "3\n", "3\n", "1\n", "0\n", "1\n"}},
+    {.name = "countByWindow before the first row",
+     .feeds = {{"n BIGINT", {EMPTY, NONE, EMPTY, BATCH("5", "6"), NONE, EMPTY, EMPTY}}},
+     .batch_count = 7,
+     .build = count_window,
+     .has_state = true,
+     .expected = {"", "", "", "2\n", "2\n", "0\n", "0\n"}},
+    {.name = "countByWindow, larger than its slide",
+     .feeds = {TO_FIVE},
+     .batch_count = 8,
+     .build = count_window_of_four,
+     .has_state = true,
+     .expected = {NULL, "2\n", NULL, "4\n", NULL, "4\n", NULL, "2\n"}},
+    {.name = "countByValue",
+     .feeds = {{"n BIGINT", {BATCH("1"), BATCH("1", "1", "1"), BATCH("1", "2"), BATCH("1", "1", "2", "2")}}},
+     .batch_count = 4,
+     .build = count_value,
+     .is_set = true,
+     .expected = {"(1, 1)\n", "(1, 3)\n", "(1, 1)\n(2, 1)\n", "(1, 2)\n(2, 2)\n"}},
+    {.name = "countByValueAndWindow",
+     .feeds = {{"word STRING", {BATCH("a"), BATCH("b", "b"), BATCH("a", "b"), EMPTY, EMPTY, BATCH("a")}}},
+     .batch_count = 6,
+     .build = count_value_window,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', 1)\n", "('a', 1)\n('b', 2)\n", "('a', 1)\n('b', 3)\n", "('a', 1)\n('b', 1)\n", "",
+                  "('a', 1)\n"}},
+    {.name = "groupByKeyAndWindow",
+     .feeds = {{"word STRING",
+                {BATCH("a1"), BATCH("a2", "b1"), BATCH("a3", "b2", "c1", "a4"), EMPTY, EMPTY}}},
+     .batch_count = 5,
+     .build = group_window,
+     .is_set = true,
+     .expected = {"('a', ['1'])\n", "('a', ['1', '2'])\n('b', ['1'])\n",
+                  "('a', ['2', '3', '4'])\n('b', ['1', '2'])\n('c', ['1'])\n",
+                  "('a', ['3', '4'])\n('b', ['2'])\n('c', ['1'])\n", ""}},
 };
 
 TEST(cases_under_all_settings) {
@@ -291,6 +523,42 @@ static void window_length(LeatContext *ctx) {
 static void window_slide(LeatContext *ctx) {
     leat_reduce_by_window(leat_window(numbers(ctx), WINDOW(2, 2)), leat_sum(), WINDOW(4, 3));
 }
+static void window_with_inverse(LeatContext *ctx) {
+    leat_window(numbers(ctx), with_inverse(2, 1));
+}
+static void filter_without_inverse(LeatContext *ctx) {
+    leat_reduce_by_key_and_window(
+        pairs_of(numbers(ctx)), leat_sum(),
+        (LeatWindow){.length = leat_seconds(2), .filter = leat_predicate(is_not_zero, NULL)});
+}
+static void inverse_is_sum(LeatContext *ctx) {
+    leat_reduce_by_key_and_window(pairs_of(numbers(ctx)), leat_sum(),
+                                  (LeatWindow){.length = leat_seconds(2), .inverse = leat_sum()});
+}
+static void inverse_is_null(LeatContext *ctx) {
+    leat_reduce_by_key_and_window(
+        pairs_of(numbers(ctx)), leat_sum(),
+        (LeatWindow){.length = leat_seconds(2), .inverse = leat_reduce_function(NULL, NULL)});
+}
+static void subtract_text(LeatContext *ctx) {
+    leat_collect(
+        leat_reduce_by_key_and_window(by_letter(words_of(ctx)), leat_concat(","), with_inverse(2, 1)));
+}
+static void group_without_values(LeatContext *ctx) {
+    leat_group_by_key_and_window(words_of(ctx), WINDOW(2, 1));
+}
+static void count_without_checkpoint(LeatContext *ctx) {
+    leat_collect(leat_count_by_window(numbers(ctx), WINDOW(2, 1)));
+}
+static void values_without_checkpoint(LeatContext *ctx) {
+    leat_collect(leat_count_by_value_and_window(numbers(ctx), WINDOW(2, 1)));
+}
+static void inverse_without_checkpoint(LeatContext *ctx) {
+    leat_collect(leat_reduce_by_key_and_window(pairs_of(numbers(ctx)), leat_sum(), with_inverse(2, 1)));
+}
+static void too_long(LeatContext *ctx) {
+    leat_window(numbers(ctx), WINDOW(2000000, 1));
+}
 static void window_sum_of_text(LeatContext *ctx) {
     leat_reduce_by_key_and_window(by_letter(words_of(ctx)), leat_sum(), WINDOW(2, 1));
 }
@@ -310,6 +578,19 @@ TEST(mistakes_are_named_with_the_call) {
         {window_slide, "leat_reduce_by_window: the slide of the window (3000 ms) must be a multiple of the "
                        "slide duration of "
                        "the parent stream (2000 ms)"},
+        {window_with_inverse, "leat_window: an inverse has no meaning here"},
+        {filter_without_inverse, "leat_reduce_by_key_and_window: a filter has no meaning here"},
+        {inverse_is_sum, "leat_reduce_by_key_and_window: leat_sum() has no meaning here; it takes "
+                         "leat_subtract() or leat_reduce_function() as an inverse"},
+        {inverse_is_null, "leat_reduce_by_key_and_window: leat_reduce_function() was given NULL"},
+        {subtract_text, "leat_reduce_by_key_and_window: leat_subtract() takes numeric values, 'rest' "
+                        "is none in (letter STRING, rest STRING)"},
+        {group_without_values,
+         "leat_group_by_key_and_window: there is no value behind the key in (word STRING)"},
+        {count_without_checkpoint, "leat_count_by_window: no checkpoint directory was set"},
+        {values_without_checkpoint, "leat_count_by_value_and_window: no checkpoint directory was set"},
+        {inverse_without_checkpoint, "leat_reduce_by_key_and_window: no checkpoint directory was set"},
+        {too_long, "leat_window: a window of 2000000 batches every 1; up to 1048576 are possible"},
         {window_sum_of_text, "leat_reduce_by_key_and_window: leat_sum() takes numeric values, "
                              "'rest' is none in (letter "
                              "STRING, rest STRING)"},

@@ -144,17 +144,34 @@ LEAT_API LeatStream *leat_update_state_by_key(LeatStream *stream, LeatFunction u
 typedef struct LeatWindow {
     LeatDuration length;
     LeatDuration slide; /* 0: as often as the stream itself */
+
+    /* For reductions: takes out of a value what has left the window. leat_subtract for leat_sum, or
+     * leat_reduce_function(f), which is called with the value of the last window as `a` and the reduction of
+     * what leaves as `b`. Without it every window is reduced anew from the reductions of its batches. With it
+     * the call needs a checkpoint directory, and a key stays, whatever its value, when it has left the window.
+     *
+     * `filter`, leat_predicate over key and value, is asked for the keys of every window: one that it refuses
+     * is gone and begins anew. It is a mistake to refuse a key that still has rows in the window. */
+    LeatFunction inverse;
+    LeatFunction filter; /* with a key and an inverse only */
 } LeatWindow;
 
 /* The rows of the window, in the order in which they came. */
 LEAT_API LeatStream *leat_window(LeatStream *stream, LeatWindow window);
 /* leat_reduce over a window. */
 LEAT_API LeatStream *leat_reduce_by_window(LeatStream *stream, LeatFunction reduce, LeatWindow window);
-/* leat_reduce_by_key over a window. Keys are gone when they have left it. */
+/* leat_reduce_by_key over a window. Keys are gone when they have left it, but see LeatWindow.inverse. */
 LEAT_API LeatStream *leat_reduce_by_key_and_window(LeatStream *stream, LeatFunction reduce,
                                                    LeatWindow window);
+/* leat_group_by_key over a window: the values in the order in which they came. */
+LEAT_API LeatStream *leat_group_by_key_and_window(LeatStream *stream, LeatWindow window);
+/* "count BIGINT": how many rows the window has. No row until there was a first one, then one for every
+ * window. Needs a checkpoint directory. */
+LEAT_API LeatStream *leat_count_by_window(LeatStream *stream, LeatWindow window);
 /* Each row that is in the batch, as the key, with "count BIGINT": how often. */
 LEAT_API LeatStream *leat_count_by_value(LeatStream *stream);
+/* The same of a window. Needs a checkpoint directory. */
+LEAT_API LeatStream *leat_count_by_value_and_window(LeatStream *stream, LeatWindow window);
 
 /* ---- outputs ---- */
 

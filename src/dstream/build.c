@@ -147,20 +147,21 @@ uint32_t build_key_count(const LeatStream *stream) {
     return stream->schema->key_count ? stream->schema->key_count : 1;
 }
 
-bool build_reduces(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count) {
+bool build_has_values(const LeatStream *stream, const char *call, uint32_t key_count) {
+    if (key_count < stream->schema->column_count)
+        return true;
+    context_refuse(stream->context, STATUS_INVALID, "%s: there is no value behind the key in %s", call,
+                   build_schema_text(stream->schema).text);
+    return false;
+}
+
+bool build_suits(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count) {
     const Schema *schema = stream->schema;
-    if (!build_takes(stream->context, call, reduce, KIND_BITS_REDUCE,
-                     "leat_sum(), leat_min(), leat_max(), leat_concat() or leat_reduce_function()"))
-        return false;
-    if (key_count == schema->column_count) {
-        context_refuse(stream->context, STATUS_INVALID, "%s: there is no value behind the key in %s", call,
-                       build_schema_text(schema).text);
-        return false;
-    }
     for (uint32_t i = key_count; i < schema->column_count; i++) {
         const Type *type = &schema->fields[i].type;
         const char *wanted = NULL;
-        if (reduce->kind == LEAT_FUNCTION_SUM && !type_is_number(type->kind))
+        bool adds = reduce->kind == LEAT_FUNCTION_SUM || reduce->kind == LEAT_FUNCTION_SUBTRACT;
+        if (adds && !type_is_number(type->kind))
             wanted = "numeric";
         else if (reduce->kind == LEAT_FUNCTION_CONCAT && type->kind != LEAT_STRING)
             wanted = "STRING";
@@ -175,4 +176,10 @@ bool build_reduces(LeatStream *stream, const char *call, const LeatFunction *red
         return false;
     }
     return true;
+}
+
+bool build_reduces(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count) {
+    return build_takes(stream->context, call, reduce, KIND_BITS_REDUCE,
+                       "leat_sum(), leat_min(), leat_max(), leat_concat() or leat_reduce_function()") &&
+           build_has_values(stream, call, key_count) && build_suits(stream, call, reduce, key_count);
 }

@@ -50,7 +50,11 @@ enum {
 /* Is `function` one of the kinds that the call takes, and whole? `wanted` lists them for the message. */
 bool build_takes(LeatContext *context, const char *call, const LeatFunction *function, unsigned kinds,
                  const char *wanted);
-/* Do the value columns, those from key_count on, suit the reduce function? */
+/* A pair has a value (as Spark's type of the stream says). */
+bool build_has_values(const LeatStream *stream, const char *call, uint32_t key_count);
+/* Do the value columns, those from key_count on, suit the reduce function or inverse? */
+bool build_suits(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count);
+/* The same, and is it one for the call? */
 bool build_reduces(LeatStream *stream, const char *call, const LeatFunction *reduce, uint32_t key_count);
 
 #endif

@@ -4,15 +4,6 @@
 
 #include <inttypes.h>
 
-/* A pair has a value (as Spark's type of the stream says). */
-static bool has_values(const LeatStream *stream, const char *call) {
-    if (build_key_count(stream) < stream->schema->column_count)
-        return true;
-    context_refuse(stream->context, STATUS_INVALID, "%s: there is no value behind the key in %s", call,
-                   build_schema_text(stream->schema).text);
-    return false;
-}
-
 static bool have_equal_keys(const LeatStream *a, const LeatStream *b, const char *call) {
     uint32_t a_keys = build_key_count(a), b_keys = build_key_count(b);
     bool is_same = a_keys == b_keys;
@@ -29,7 +20,7 @@ static bool have_equal_keys(const LeatStream *a, const LeatStream *b, const char
 
 static LeatStream *apply_to_values(PlanKind kind, const char *call, LeatStream *stream,
                                    const LeatFunction *function, unsigned kinds, const char *wanted) {
-    if (!build_can_extend(stream, call) || !has_values(stream, call) ||
+    if (!build_can_extend(stream, call) || !build_has_values(stream, call, build_key_count(stream)) ||
         !build_takes(stream->context, call, function, kinds, wanted))
         return NULL;
     const Schema *given = build_given_schema(stream->context, call, function->schema, 0);
@@ -72,14 +63,15 @@ static LeatStream *add_cogroup(PlanCogroup mode, const char *call, LeatStream *c
 
 LeatStream *leat_group_by_key(LeatStream *stream) {
     const char *call = "leat_group_by_key";
-    if (!build_can_extend(stream, call) || !has_values(stream, call))
+    if (!build_can_extend(stream, call) || !build_has_values(stream, call, build_key_count(stream)))
         return NULL;
     return add_cogroup(COGROUP_LISTS, call, &stream, 1);
 }
 
 static LeatStream *cogroup_of_two(PlanCogroup mode, const char *call, LeatStream *a, LeatStream *b) {
-    if (!b || !build_can_extend(a, call) || !build_can_combine(a, &b, call) || !has_values(a, call) ||
-        !has_values(b, call) || !have_equal_keys(a, b, call))
+    if (!b || !build_can_extend(a, call) || !build_can_combine(a, &b, call) ||
+        !build_has_values(a, call, build_key_count(a)) || !build_has_values(b, call, build_key_count(b)) ||
+        !have_equal_keys(a, b, call))
         return NULL;
     return add_cogroup(mode, call, (LeatStream *[]){a, b}, 2);
 }

@@ -44,6 +44,9 @@ typedef struct Route {
     uint64_t split_begin; /* R2: in this batch */
 } Route;
 
+/* The functions of the user that a node may have. */
+enum { FUNCTION_OWN, FUNCTION_INVERSE, FUNCTION_FILTER, NODE_FUNCTIONS };
+
 typedef struct EngineNode {
     const PlanNode *node;
     /* Whose rows it gives: its own, or of a source those of the node that is fused with it. */
@@ -52,10 +55,10 @@ typedef struct EngineNode {
     uint32_t level; /* R1; of what reaches it */
     Producer *producer;
     Collector *collector;
-    Operator **operators;  /* per input and worker; NULL entries: none */
-    Emit *emits;           /* of producers, per worker */
-    void **users;          /* of the function, per worker */
-    uint32_t opened_count; /* of them, by the open hook */
+    Operator **operators;                   /* per input and worker; NULL entries: none */
+    Emit *emits;                            /* of producers, per worker */
+    void **users[NODE_FUNCTIONS];           /* of its functions, per worker */
+    uint32_t opened_counts[NODE_FUNCTIONS]; /* of them, by the open hook */
 
     NodeState *state; /* of a stateful node */
     bool had_batch;   /* E4: it has (maybe empty) state; as of the last kept batch */
@@ -168,19 +171,32 @@ static Emit make_emit(Engine *engine, uint32_t from, uint32_t worker) {
 
 /* ---- compiling: what runs ---- */
 
-CHECKED static Status open_users(Engine *engine, EngineNode *node, Error *err) {
-    const LeatFunction *function = &node->node->function;
-    node->users = engine_alloc(engine, engine->options.worker_count * sizeof(void *));
+static const LeatFunction *function_of(const PlanNode *node, uint32_t which) {
+    return which == FUNCTION_OWN       ? &node->function
+           : which == FUNCTION_INVERSE ? &node->inverse
+                                       : &node->filter;
+}
+
+CHECKED static Status open_users(Engine *engine, EngineNode *node, uint32_t which, Error *err) {
+    const LeatFunction *function = function_of(node->node, which);
+    node->users[which] = engine_alloc(engine, engine->options.worker_count * sizeof(void *));
     for (uint32_t w = 0; w < engine->options.worker_count; w++) {
-        node->users[w] = function->user;
+        node->users[which][w] = function->user;
         if (!function->open)
             continue;
-        node->users[w] = function->open(function->user);
-        if (!node->users[w])
+        node->users[which][w] = function->open(function->user);
+        if (!node->users[which][w])
             return error_set(err, STATUS_INVALID, "%s: the function's open gave NULL", node->node->call);
-        node->opened_count++;
+        node->opened_counts[which]++;
     }
     return STATUS_OK;
+}
+
+static void close_users(const EngineNode *node, uint32_t which) {
+    const LeatFunction *function = function_of(node->node, which);
+    for (uint32_t w = 0; w < node->opened_counts[which]; w++)
+        if (function->close)
+            function->close(node->users[which][w]);
 }
 
 CHECKED static Status create_keyed_state(Engine *engine, EngineNode *node, Error *err) {
@@ -215,7 +231,9 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         .decoded = node->rows,
         .worker_count = engine->options.worker_count,
         .partition_count = engine->options.partition_count,
-        .users = node->users,
+        .users = node->users[FUNCTION_OWN],
+        .inverse_users = node->users[FUNCTION_INVERSE],
+        .filter_users = node->users[FUNCTION_FILTER],
         .state = node->state,
         .budget = engine->options.budget_in_flight,
         .who = node->who,
@@ -270,7 +288,7 @@ CHECKED static Status create_operators(Engine *engine, EngineNode *node, uint32_
         OperatorContext context = {.node = node->node,
                                    .input = k,
                                    .worker = worker,
-                                   .user = node->users[worker],
+                                   .user = node->users[FUNCTION_OWN][worker],
                                    .budget = engine->options.budget_in_flight,
                                    .who = node->who};
         TRY(create_operator(node, &context, operator_of(engine, node, k, worker), err));
@@ -284,7 +302,8 @@ CHECKED static Status compile_node(Engine *engine, EngineNode *node, Error *err)
     node->operators = engine_alloc(engine, plan_node->input_count * worker_count * sizeof(Operator *));
     node->emits = engine_alloc(engine, worker_count * sizeof(Emit));
     node->input_splits = engine_alloc(engine, plan_node->input_count * sizeof(uint64_t));
-    TRY(open_users(engine, node, err));
+    for (uint32_t f = 0; f < NODE_FUNCTIONS; f++)
+        TRY(open_users(engine, node, f, err));
     TRY(create_producer(engine, node, err));
     if (plan_node->kind == PLAN_OUTPUT)
         node->collector = collector_create(plan_node, engine->options.budget_in_flight, node->who);
@@ -353,9 +372,8 @@ static void node_destroy(Engine *engine, EngineNode *node) {
     collector_destroy(node->collector);
     if (node->state)
         node->state->class->destroy(node->state);
-    for (uint32_t w = 0; w < node->opened_count; w++)
-        if (node->node->function.close)
-            node->node->function.close(node->users[w]);
+    for (uint32_t f = 0; f < NODE_FUNCTIONS; f++)
+        close_users(node, f);
 }
 
 void engine_destroy(Engine *engine) {

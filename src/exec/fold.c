@@ -28,6 +28,9 @@ FoldOp fold_op(LeatFunctionKind function, LeatType type) {
         return by_type(type, FOLD_MAX_I64, FOLD_MAX_F32, FOLD_MAX_F64, FOLD_MAX_DECIMAL, FOLD_MAX_STR);
     case LEAT_FUNCTION_CONCAT:
         return FOLD_CONCAT;
+    case LEAT_FUNCTION_SUBTRACT:
+        return by_type(type, FOLD_SUBTRACT_I64, FOLD_SUBTRACT_F32, FOLD_SUBTRACT_F64, FOLD_SUBTRACT_DECIMAL,
+                       FOLD_REDUCE);
     default:
         return FOLD_REDUCE;
     }
@@ -115,6 +118,12 @@ static inline __attribute__((always_inline)) uint64_t combine(FoldOp op, uint64_
         return as_bits_f32(as_float(a) + as_float(b));
     case FOLD_SUM_F64:
         return as_bits(as_double(a) + as_double(b));
+    case FOLD_SUBTRACT_I64:
+        return a - b;
+    case FOLD_SUBTRACT_F32:
+        return as_bits_f32(as_float(a) - as_float(b));
+    case FOLD_SUBTRACT_F64:
+        return as_bits(as_double(a) - as_double(b));
     case FOLD_MIN_I64:
         return (int64_t)b < (int64_t)a ? b : a;
     case FOLD_MAX_I64:
@@ -277,6 +286,20 @@ static bool folds_decimals(FoldOp op) {
     return op == FOLD_SUM_DECIMAL || op == FOLD_MIN_DECIMAL || op == FOLD_MAX_DECIMAL;
 }
 
+/* F4: -b is ~b + 1, and ~b never overflows. */
+static void subtract_cell(FoldOp op, Cell *a, const Cell *b) {
+    if (op != FOLD_SUBTRACT_DECIMAL) {
+        cell_set_word(a, combine(op, a->value.word, b->value.word));
+        return;
+    }
+    add_decimal(a, ~(__int128)b->value.decimal, -b->carry);
+    add_decimal(a, 1, 0);
+}
+
+static bool subtracts(FoldOp op) {
+    return FOLD_SUBTRACT_I64 <= op && op <= FOLD_SUBTRACT_DECIMAL;
+}
+
 static bool folds_strings(FoldOp op) {
     return op == FOLD_MIN_STR || op == FOLD_MAX_STR || op == FOLD_CONCAT;
 }
@@ -301,6 +324,11 @@ Status fold_cells(FoldOp op, Cell *const *cells, uint32_t column, const Column *
 Status fold_cell(FoldOp op, Cell *a, const Cell *b, const CellContext *context, Error *err) {
     if (!b->has)
         return STATUS_OK;
+    if (subtracts(op)) {
+        if (a->has)
+            subtract_cell(op, a, b);
+        return STATUS_OK;
+    }
     if (folds_strings(op))
         return fold_str(op, a, b->value.str, context, err);
     if (folds_decimals(op))

@@ -36,6 +36,11 @@ typedef enum FoldOp {
     FOLD_MIN_STR, /* by bytes */
     FOLD_MAX_STR,
     FOLD_CONCAT,
+    /* The inverses of sums, by fold_cell only: b out of a; without a value there is nothing to take it from. */
+    FOLD_SUBTRACT_I64,
+    FOLD_SUBTRACT_F32,
+    FOLD_SUBTRACT_F64,
+    FOLD_SUBTRACT_DECIMAL,
     FOLD_REDUCE, /* a function of the user: not done here */
 } FoldOp;
 

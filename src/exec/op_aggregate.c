@@ -13,77 +13,16 @@
  *       cells when the first null comes, and before the merge all do if one did.
  *   A5  A function of the user over one column of 8-byte words works on words, too. It has no identity: a slot that
  *       is zero is new. So a table turns to cells when a word would be stored as zero, and before a merge.
+ *   A6  Over the changes of a window (the scope "cumulative") a partial is of rows that leave or of rows that
+ *       enter, never of both; those that leave come first. They are merged apart.
  *
  * Without a key a partial is one slot instead of a table. */
-#include "exec/operator.h"
+#include "exec/aggregate_parts.h"
 
 #include "column/kernels/kernels.h"
-#include "exec/fold.h"
-#include "exec/giver.h"
-#include "exec/keys.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-enum { SPARES_MAX = 16 };
-
-typedef struct Partial {
-    KeyTable *table; /* NULL: no key */
-    KeySlot only;    /* what stands for the table then */
-    bool has_rows;
-    bool has_cells; /* A4: values are Cell[value_count], else words */
-    Arena *arena;   /* of cells */
-} Partial;
-
-/* A function of the user, called with accumulators. */
-typedef struct Reducer {
-    LeatReduceFunction function;
-    void *user;
-    OneRow result;
-    LeatColumn *a, *b; /* value_count each, looking at cells */
-    ChunkReader *reader;
-} Reducer;
-
-typedef struct Run {
-    const Partial *partial;
-    uint32_t index; /* in the order of splits */
-    uint64_t cursor;
-    const KeySlot *slot; /* at hand */
-} Run;
-
-typedef struct AggregateWorker {
-    Keys keys;
-    Reducer reducer;
-    Builder *builder;
-    Arena *merged; /* what cells grow into while they are merged */
-    Run *runs;
-    uint32_t run_capacity;
-    uint32_t slots[CHUNK_ROWS_MAX];
-    uint64_t words[CHUNK_ROWS_MAX];
-    Cell *cells[CHUNK_ROWS_MAX];
-} AggregateWorker;
-
-typedef struct Aggregate {
-    Producer producer;
-    Schema values; /* the value columns of the input */
-    uint32_t key_count, value_count;
-    FoldOp *ops; /* per value column */
-    bool is_reduce, by_split, starts_with_cells;
-    Str separator;
-    Budget *budget;
-    const char *who;
-    uint32_t partition_count, worker_count;
-    AggregateWorker **workers;
-
-    Partial **partials; /* per worker or per split (A1); NULL: no row yet */
-    uint64_t partial_count, partial_capacity;
-    Partial *spares[SPARES_MAX]; /* of earlier batches; workers only take */
-    _Atomic int32_t spare_count;
-    Partial **used; /* those that are not NULL, in order; from prepare_count to end */
-    uint32_t used_count;
-    uint64_t used_capacity;
-    bool merges_cells;
-} Aggregate;
 
 typedef struct AggregateOperator {
     Operator op;
@@ -127,10 +66,17 @@ static void partial_clear(const Aggregate *aggregate, Partial *partial) {
     arena_reset(partial->arena);
 }
 
-/* The one that rows of this worker and split go into. */
-CHECKED static Status partial_of(Aggregate *aggregate, uint32_t worker, uint64_t split, Partial **out,
+/* A6. The sign is one for the whole chunk, as a window gives it. */
+static bool does_enter(const Aggregate *aggregate, const Chunk *in) {
+    return aggregate->cumulative &&
+           column_i64(&in->columns[aggregate->key_count + aggregate->value_count], chunk_row(in, 0)) > 0;
+}
+
+/* The one that the rows of a chunk on this worker go into. */
+CHECKED static Status partial_of(Aggregate *aggregate, uint32_t worker, const Chunk *in, Partial **out,
                                  Error *err) {
-    uint64_t index = aggregate->by_split ? split : worker;
+    bool enters = does_enter(aggregate, in);
+    uint64_t index = aggregate->by_split ? in->split : worker + (enters ? aggregate->worker_count : 0);
     ASSERT(index < aggregate->partial_count);
     Partial **place = &aggregate->partials[index];
     if (!*place) {
@@ -141,6 +87,7 @@ CHECKED static Status partial_of(Aggregate *aggregate, uint32_t worker, uint64_t
         else
             TRY(partial_create(aggregate, place, err));
     }
+    (*place)->enters = enters;
     *out = *place;
     return STATUS_OK;
 }
@@ -153,10 +100,6 @@ CHECKED static Status cells_new(const Aggregate *aggregate, Arena *arena, KeySlo
     memset(cells, 0, size_bytes);
     slot->value = (uint64_t)(uintptr_t)cells;
     return STATUS_OK;
-}
-
-static Cell *slot_cells(const KeySlot *slot) {
-    return (Cell *)(uintptr_t)slot->value;
 }
 
 CHECKED static Status slot_to_cells(const Aggregate *aggregate, Partial *partial, KeySlot *slot, Error *err) {
@@ -184,9 +127,10 @@ CHECKED static Status partial_to_cells(const Aggregate *aggregate, Partial *part
 
 /* ---- functions of the user ---- */
 
-CHECKED static Status reducer_init(Reducer *reducer, const Aggregate *aggregate, void *user, Error *err) {
+Status reducer_init(Reducer *reducer, const Aggregate *aggregate, LeatReduceFunction function, void *user,
+                    Error *err) {
     const Schema *values = &aggregate->values;
-    reducer->function = aggregate->producer.node->function.call.reduce;
+    reducer->function = function;
     reducer->user = user;
     reducer->a = xcalloc(values->column_count, sizeof *reducer->a);
     reducer->b = xcalloc(values->column_count, sizeof *reducer->b);
@@ -199,7 +143,7 @@ CHECKED static Status reducer_init(Reducer *reducer, const Aggregate *aggregate,
     return chunk_reader_create(values, aggregate->budget, aggregate->who, &reducer->reader, err);
 }
 
-static void reducer_deinit(Reducer *reducer) {
+void reducer_deinit(Reducer *reducer) {
     one_row_destroy(&reducer->result);
     chunk_reader_destroy(reducer->reader);
     free(reducer->a);
@@ -239,6 +183,13 @@ CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, 
         cells[c].has = has;
     }
     return STATUS_OK;
+}
+
+Status reducer_call(const Aggregate *aggregate, Reducer *reducer, Cell *a, const Cell *b,
+                    const CellContext *context, Error *err) {
+    look_at_cells(reducer->b, b, aggregate->value_count);
+    LeatRow row = {reducer->b, aggregate->value_count, 0};
+    return reduce_into(aggregate, reducer, a, &row, NULL, context, err);
 }
 
 /* The first value of a key. */
@@ -378,7 +329,7 @@ CHECKED static Status aggregate_push(Operator *base, const Chunk *in, Error *err
     AggregateOperator *op = (AggregateOperator *)base;
     Aggregate *aggregate = op->aggregate;
     Partial *partial;
-    TRY(partial_of(aggregate, op->worker_index, in->split, &partial, err));
+    TRY(partial_of(aggregate, op->worker_index, in, &partial, err));
     if (!partial->has_cells && in->columns[aggregate->key_count].validity)
         TRY(partial_to_cells(aggregate, partial, err)); /* A4 */
     if (partial->table) {
@@ -412,7 +363,9 @@ CHECKED static Status aggregate_open_operator(Producer *producer, const Operator
 
 static void aggregate_begin(Producer *producer, const ProducerBatch *batch) {
     Aggregate *aggregate = (Aggregate *)producer;
-    aggregate->partial_count = aggregate->by_split ? batch->split_counts[0] : aggregate->worker_count;
+    aggregate->partial_count = aggregate->by_split     ? batch->split_counts[0]
+                               : aggregate->cumulative ? 2 * aggregate->worker_count
+                                                       : aggregate->worker_count;
     if (aggregate->partial_count > aggregate->partial_capacity) {
         aggregate->partials = xrealloc(aggregate->partials, aggregate->partial_count * sizeof(Partial *));
         memset(aggregate->partials + aggregate->partial_capacity, 0,
@@ -427,13 +380,15 @@ static uint32_t aggregate_prepare_count(Producer *producer) {
         aggregate->used_capacity = aggregate->partial_count;
         aggregate->used = xrealloc(aggregate->used, aggregate->used_capacity * sizeof(Partial *));
     }
-    aggregate->used_count = 0;
+    aggregate->used_count = aggregate->leaving_count = 0;
     aggregate->merges_cells = false;
     for (uint64_t i = 0; i < aggregate->partial_count; i++) {
         Partial *partial = aggregate->partials[i];
         if (!partial || !partial->has_rows)
             continue;
         aggregate->used[aggregate->used_count++] = partial;
+        if (!partial->enters)
+            aggregate->leaving_count = aggregate->used_count;
         aggregate->merges_cells |= partial->has_cells;
     }
     if (aggregate->is_reduce && aggregate->used_count > 1) /* A5 */
@@ -456,40 +411,6 @@ static uint32_t aggregate_task_count(const Producer *producer) {
     return aggregate->key_count ? aggregate->partition_count : 1;
 }
 
-/* A task of produce. */
-typedef struct Merge {
-    const Aggregate *aggregate;
-    AggregateWorker *worker;
-    uint64_t hash_end;
-    Giver giver;
-} Merge;
-
-CHECKED static Status give_cells(Merge *merge, const Cell *cells, Error *err) {
-    const Aggregate *aggregate = merge->aggregate;
-    for (uint32_t c = 0; c < aggregate->value_count; c++) {
-        uint32_t column = aggregate->key_count + c;
-        TRY(cell_check(&cells[c], &aggregate->values.fields[c], aggregate->producer.node->call, err));
-        if (cells[c].has)
-            TRY(giver_put_cell(&merge->giver, column, &cells[c].value, err));
-        else
-            TRY(builder_put_null(merge->giver.builder, column, err));
-    }
-    return STATUS_OK;
-}
-
-/* `value`: of the slot, or what several were merged into. */
-CHECKED static Status give_slot(Merge *merge, const KeySlot *slot, uint64_t value, Error *err) {
-    const Aggregate *aggregate = merge->aggregate;
-    if (aggregate->key_count)
-        TRY(giver_put_key(&merge->giver, &slot->key, err));
-    if (aggregate->merges_cells)
-        TRY(give_cells(merge, (const Cell *)(uintptr_t)value, err));
-    else
-        TRY(builder_put_word(merge->giver.builder, aggregate->key_count,
-                             value ^ fold_identity(aggregate->ops[0]), err));
-    return giver_end_row(&merge->giver, err);
-}
-
 static bool run_advance(Run *run, uint64_t hash_end) {
     if (!run->partial->table) {
         run->slot = run->slot ? NULL : &run->partial->only;
@@ -499,8 +420,7 @@ static bool run_advance(Run *run, uint64_t hash_end) {
     return run->slot;
 }
 
-/* As A2 orders. */
-static int slot_compare(const KeySlot *a, const KeySlot *b) {
+int aggregate_slot_compare(const KeySlot *a, const KeySlot *b) {
     if (a->hash != b->hash)
         return a->hash < b->hash ? -1 : 1;
     if (a->key.size != b->key.size)
@@ -510,7 +430,7 @@ static int slot_compare(const KeySlot *a, const KeySlot *b) {
 }
 
 static bool run_is_before(const Run *a, const Run *b) {
-    int order = slot_compare(a->slot, b->slot);
+    int order = aggregate_slot_compare(a->slot, b->slot);
     return order != 0 ? order < 0 : a->index < b->index; /* A1: of equal keys the earlier split first */
 }
 
@@ -540,67 +460,101 @@ CHECKED static Status merge_value(const Merge *merge, uint64_t *value, uint64_t 
     Cell *a = (Cell *)(uintptr_t)*value;
     const Cell *b = (const Cell *)(uintptr_t)other;
     CellContext context = {merge->worker->merged, aggregate->separator, aggregate->who};
-    if (aggregate->is_reduce) {
-        Reducer *reducer = &merge->worker->reducer;
-        look_at_cells(reducer->b, b, aggregate->value_count);
-        LeatRow row = {reducer->b, aggregate->value_count, 0};
-        return reduce_into(aggregate, reducer, a, &row, NULL, &context, err);
-    }
+    if (aggregate->is_reduce)
+        return reducer_call(aggregate, &merge->worker->reducer, a, b, &context, err);
     for (uint32_t c = 0; c < aggregate->value_count; c++)
         TRY(fold_cell(aggregate->ops[c], &a[c], &b[c], &context, err));
     return STATUS_OK;
 }
 
-CHECKED static Status merge_runs(Merge *merge, Run *runs, uint32_t count, Error *err) {
-    for (uint32_t i = count / 2; i-- > 0;)
-        heap_sink(runs, count, i);
-    while (count > 0) {
-        const KeySlot *slot = runs[0].slot;
-        uint64_t value = slot->value;
-        bool is_first = true;
-        do {
-            if (!is_first)
-                TRY(merge_value(merge, &value, runs[0].slot->value, err));
-            is_first = false;
-            if (!run_advance(&runs[0], merge->hash_end))
-                runs[0] = runs[--count];
-            heap_sink(runs, count, 0);
-        } while (count > 0 && slot_compare(runs[0].slot, slot) == 0);
-        TRY(give_slot(merge, slot, value, err));
+Merge merge_begin(const Aggregate *aggregate, AggregateWorker *worker, uint32_t partition, uint32_t begin,
+                  uint32_t end) {
+    uint64_t hash_begin = key_partition_begin(partition, aggregate->partition_count);
+    Merge merge = {.aggregate = aggregate,
+                   .worker = worker,
+                   .hash_end = key_partition_begin(partition + 1, aggregate->partition_count),
+                   .runs = worker->runs + begin};
+    for (uint32_t i = begin; i < end; i++) {
+        Run run = {.partial = aggregate->used[i], .index = i};
+        if (run.partial->table)
+            run.cursor = key_table_first(run.partial->table, hash_begin);
+        if (run_advance(&run, merge.hash_end))
+            merge.runs[merge.run_count++] = run;
+    }
+    for (uint32_t i = merge.run_count / 2; i-- > 0;)
+        heap_sink(merge.runs, merge.run_count, i);
+    return merge;
+}
+
+Status merge_next(Merge *merge, Error *err) {
+    Run *runs = merge->runs;
+    if (merge->run_count == 0) {
+        merge->slot = NULL;
+        return STATUS_OK;
+    }
+    merge->slot = runs[0].slot;
+    merge->value = runs[0].slot->value;
+    bool is_first = true;
+    do {
+        if (!is_first)
+            TRY(merge_value(merge, &merge->value, runs[0].slot->value, err));
+        is_first = false;
+        if (!run_advance(&runs[0], merge->hash_end))
+            runs[0] = runs[--merge->run_count];
+        heap_sink(runs, merge->run_count, 0);
+    } while (merge->run_count > 0 && aggregate_slot_compare(runs[0].slot, merge->slot) == 0);
+    return STATUS_OK;
+}
+
+/* ---- the scope of a batch ---- */
+
+CHECKED static Status give_cells(const Aggregate *aggregate, Giver *giver, const Cell *cells, Error *err) {
+    for (uint32_t c = 0; c < aggregate->value_count; c++) {
+        uint32_t column = aggregate->key_count + c;
+        TRY(cell_check(&cells[c], &aggregate->values.fields[c], aggregate->producer.node->call, err));
+        if (cells[c].has)
+            TRY(giver_put_cell(giver, column, &cells[c].value, err));
+        else
+            TRY(builder_put_null(giver->builder, column, err));
     }
     return STATUS_OK;
+}
+
+CHECKED static Status give_merged(const Merge *merge, Giver *giver, Error *err) {
+    const Aggregate *aggregate = merge->aggregate;
+    if (aggregate->key_count)
+        TRY(giver_put_key(giver, &merge->slot->key, err));
+    if (aggregate->merges_cells)
+        TRY(give_cells(aggregate, giver, (const Cell *)(uintptr_t)merge->value, err));
+    else
+        TRY(builder_put_word(giver->builder, aggregate->key_count,
+                             merge->value ^ fold_identity(aggregate->ops[0]), err));
+    return giver_end_row(giver, err);
 }
 
 CHECKED static Status aggregate_produce(Producer *producer, uint32_t worker_index, uint32_t task,
                                         const Emit *out, Error *err) {
     Aggregate *aggregate = (Aggregate *)producer;
     AggregateWorker *worker = aggregate->workers[worker_index];
-    uint64_t hash_begin = key_partition_begin(task, aggregate->partition_count);
-    Merge merge = {
-        .aggregate = aggregate,
-        .worker = worker,
-        .hash_end = key_partition_begin(task + 1, aggregate->partition_count),
-        .giver = {.builder = worker->builder,
-                  .schema = producer->node->schema,
-                  .key_count = aggregate->key_count,
-                  .out = out,
-                  .split = task},
-    };
+    Giver giver = {.builder = worker->builder,
+                   .schema = producer->node->schema,
+                   .key_count = aggregate->key_count,
+                   .out = out,
+                   .split = task};
     if (aggregate->used_count > worker->run_capacity) {
         worker->run_capacity = aggregate->used_count;
         worker->runs = xrealloc(worker->runs, worker->run_capacity * sizeof(Run));
     }
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < aggregate->used_count; i++) {
-        Run run = {.partial = aggregate->used[i], .index = i};
-        if (run.partial->table)
-            run.cursor = key_table_first(run.partial->table, hash_begin);
-        if (run_advance(&run, merge.hash_end))
-            worker->runs[count++] = run;
-    }
     builder_reset(worker->builder);
-    TRY(merge_runs(&merge, worker->runs, count, err));
-    return giver_finish(&merge.giver, err);
+    if (aggregate->cumulative)
+        return cumulative_produce(aggregate, worker_index, task, out, err);
+    Merge merge = merge_begin(aggregate, worker, task, 0, aggregate->used_count);
+    TRY(merge_next(&merge, err));
+    while (merge.slot) {
+        TRY(give_merged(&merge, &giver, err));
+        TRY(merge_next(&merge, err));
+    }
+    return giver_finish(&giver, err);
 }
 
 /* Partials of splits go back to the spares: as many batches have few splits, few are kept. */
@@ -625,7 +579,7 @@ static void aggregate_end(Producer *producer) {
         aggregate->spares[spare_count] = partial;
         atomic_store(&aggregate->spare_count, spare_count + 1);
     }
-    aggregate->used_count = 0;
+    aggregate->used_count = aggregate->leaving_count = 0;
     for (uint32_t w = 0; w < aggregate->worker_count; w++) {
         builder_reset(aggregate->workers[w]->builder);
         arena_reset(aggregate->workers[w]->merged);
@@ -647,6 +601,7 @@ static void worker_destroy(AggregateWorker *worker) {
 
 static void aggregate_destroy(Producer *producer) {
     Aggregate *aggregate = (Aggregate *)producer;
+    cumulative_destroy(aggregate->cumulative);
     for (uint32_t w = 0; w < aggregate->worker_count; w++)
         worker_destroy(aggregate->workers[w]);
     for (uint64_t i = 0; i < aggregate->partial_count; i++)
@@ -670,7 +625,8 @@ CHECKED static Status worker_create(Aggregate *aggregate, const ProducerOptions 
         TRY(keys_init(&worker->keys, node->inputs[0]->schema, aggregate->key_count, options->constant_hash,
                       options->budget, options->who, err));
     if (aggregate->is_reduce)
-        TRY(reducer_init(&worker->reducer, aggregate, options->users[index], err));
+        TRY(reducer_init(&worker->reducer, aggregate, node->function.call.reduce, options->users[index],
+                         err));
     return builder_create(node->schema, options->budget, options->who, &worker->builder, err);
 }
 
@@ -692,7 +648,7 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
     *out = NULL;
     aggregate->producer = (Producer){&aggregate_class, node};
     aggregate->key_count = node->schema->key_count;
-    aggregate->value_count = in->column_count - aggregate->key_count;
+    aggregate->value_count = node->schema->column_count - aggregate->key_count;
     aggregate->values =
         (Schema){.fields = in->fields + aggregate->key_count, .column_count = aggregate->value_count};
     aggregate->is_reduce = node->function.kind == LEAT_FUNCTION_REDUCE;
@@ -710,9 +666,13 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
     aggregate->starts_with_cells =
         aggregate->value_count != 1 || !type_is_word(first) ||
         (aggregate->is_reduce && type_value_size(first) != sizeof(uint64_t)); /* A4, A5 */
+    if (node->is_cumulative) /* values meet as cells, but for sums */
+        aggregate->starts_with_cells |= node->function.kind != LEAT_FUNCTION_SUM;
     Status st = STATUS_OK;
     for (uint32_t w = 0; w < options->worker_count && st == STATUS_OK; w++)
         st = worker_create(aggregate, options, w, err);
+    if (st == STATUS_OK && node->is_cumulative)
+        st = cumulative_create(aggregate, options, &aggregate->cumulative, err);
     if (st != STATUS_OK) {
         aggregate_destroy(&aggregate->producer);
         return st;

@@ -6,9 +6,8 @@
  *
  *   V1  The rows of (T - length, T] leave in the order (batch, split, row), a split of their own for each
  *       (batch, split): folds that see the order of rows see that of the stream.
- *   V2  Giving changes, the batches that leave stand before those that enter: (T - slide - length, T -
- *       length], then (T - slide, T]. With a slide beyond the length the batches in between are in both, as
- *       in Spark, and cancel out.
+ *   V2  Giving changes, the batches that leave stand before those that enter: of (T - slide - length, T -
+ *       slide] and (T - length, T] what is in the first only, then what is in the second only.
  *   V3  It is due also when its input has no batch, and gives an empty one when nothing was kept.
  *   V4  Rows that no window will see, between two windows with a gap, are not kept. */
 #include "exec/operator.h"
@@ -77,14 +76,16 @@ static void window_begin(Producer *producer, const ProducerBatch *batch) {
     const PlanNode *node = producer->node;
     int64_t id = (int64_t)batch->batch.id, length = (int64_t)node->length, slide = (int64_t)node->slide;
     int64_t next_due = (id + slide - 1) / slide * slide;
-    window->takes_rows = node->gives_changes || next_due - length < id; /* V4 */
+    window->takes_rows = next_due - length < id; /* V4 */
     window_state_take(window->state, batch->batch.id, window->takes_rows ? batch->split_counts[0] : 0);
     window->task_count = 0;
     if (!batch->is_due)
         return;
     if (node->gives_changes) { /* V2 */
-        add_tasks(window, id - slide - length, id - length, -1);
-        add_tasks(window, id - slide, id, 1);
+        int64_t overlap_begin = length < slide ? id - slide : id - length;
+        int64_t overlap_end = length < slide ? id - length : id - slide;
+        add_tasks(window, id - slide - length, overlap_begin, -1);
+        add_tasks(window, overlap_end, id, 1);
     } else {
         add_tasks(window, id - length, id, 1);
     }

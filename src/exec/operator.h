@@ -124,8 +124,9 @@ typedef struct ProducerOptions {
     const PlanNode *node;
     const PlanNode *decoded; /* of a source: the node whose rows it gives, itself or a fused flat_map */
     uint32_t worker_count, partition_count;
-    void *const *users; /* of the node's function, per worker; borrowed as long as the producer */
-    NodeState *state;   /* of a stateful node; borrowed; the engine begins, keeps and rolls back */
+    /* Of the node's functions, per worker; borrowed as long as the producer. */
+    void *const *users, *const *inverse_users, *const *filter_users;
+    NodeState *state; /* of a stateful node; borrowed; the engine begins, keeps and rolls back */
     Budget *budget;
     const char *who;
     uint32_t chunk_rows_max;

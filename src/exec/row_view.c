@@ -192,32 +192,36 @@ RowCell one_row_cell(const OneRow *row, uint32_t column) {
                                                         : word_load(from->data, 0, from->type)};
 }
 
-void one_row_encode(const OneRow *row, Text *out) {
-    if (row->schema->column_count == 1 && type_is_word(row->out->columns[0].type)) {
-        if (!one_row_is_null(row, 0))
-            bytes_put_u64(out, one_row_cell(row, 0).word);
+void row_cell_encode(LeatType kind, bool is_single, bool is_null, RowCell cell, Text *out) {
+    bool is_bare = is_single && type_is_word(kind);
+    if (!is_bare)
+        bytes_put_u8(out, !is_null);
+    if (is_null)
+        return;
+    if (is_bare) {
+        bytes_put_u64(out, cell.word);
         return;
     }
-    for (uint32_t c = 0; c < row->schema->column_count; c++) {
-        bool is_null = one_row_is_null(row, c);
-        RowCell cell = one_row_cell(row, c);
-        bytes_put_u8(out, !is_null);
-        if (is_null)
-            continue;
-        switch (row->out->columns[c].type) {
-        case LEAT_BOOLEAN:
-            bytes_put_u8(out, (uint8_t)cell.word);
-            break;
-        case LEAT_STRING:
-        case LEAT_BINARY:
-            bytes_put_u32(out, (uint32_t)cell.str.size);
-            text_append(out, cell.str);
-            break;
-        case LEAT_DECIMAL:
-            codec_put_decimal(cell.decimal, out);
-            break;
-        default:
-            codec_put_word(row->out->columns[c].type, cell.word, out);
-        }
+    switch (kind) {
+    case LEAT_BOOLEAN:
+        bytes_put_u8(out, (uint8_t)cell.word);
+        break;
+    case LEAT_STRING:
+    case LEAT_BINARY:
+        bytes_put_u32(out, (uint32_t)cell.str.size);
+        text_append(out, cell.str);
+        break;
+    case LEAT_DECIMAL:
+        codec_put_decimal(cell.decimal, out);
+        break;
+    default:
+        codec_put_word(kind, cell.word, out);
     }
+}
+
+void one_row_encode(const OneRow *row, Text *out) {
+    uint32_t count = row->schema->column_count;
+    for (uint32_t c = 0; c < count; c++)
+        row_cell_encode(row->out->columns[c].type, count == 1, one_row_is_null(row, c), one_row_cell(row, c),
+                        out);
 }

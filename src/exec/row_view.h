@@ -66,5 +66,7 @@ static inline bool one_row_is_null(const OneRow *row, uint32_t column) {
 RowCell one_row_cell(const OneRow *row, uint32_t column);
 /* Appends the row as a value (codec.h). */
 void one_row_encode(const OneRow *row, Text *out);
+/* A column of a value (codec.h): of its only column if is_single. */
+void row_cell_encode(LeatType kind, bool is_single, bool is_null, RowCell cell, Text *out);
 
 #endif

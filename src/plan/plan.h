@@ -73,8 +73,8 @@ struct PlanNode {
     /* PLAN_WINDOW: at batch id T, a multiple of `slide`, the batches of the input in (T - length, T]. Both are
      * multiples of the input's slide. */
     uint64_t length;
-    /* Instead of rows, what changes since the window of T - slide: first the rows of the batches in (T -
-     * slide - length, T - length], then those in (T - slide, T]; behind the columns of the input stands a
+    /* Instead of rows, what changes since the window of T - slide: first the rows of batches that were in that
+     * one only, then those of batches that are in this one only; behind the columns of the input stands a
      * BIGINT, -1 for the first and 1 for the others. */
     bool gives_changes;
 

@@ -1,0 +1,128 @@
+/* aggregate_parts.h - what the files behind op_aggregate.c share.
+ *
+ *     op_aggregate.c          rows into partials; partials merged, the scope of a batch
+ *     aggregate_cumulative.c  merged changes into values that go on from window to window
+ *
+ * The rules A1 to A6 are in op_aggregate.c.
+ */
+#ifndef LEAT_EXEC_AGGREGATE_PARTS_H
+#define LEAT_EXEC_AGGREGATE_PARTS_H
+
+#include "exec/fold.h"
+#include "exec/giver.h"
+#include "exec/keys.h"
+#include "exec/operator.h"
+
+typedef struct Cumulative Cumulative;
+
+enum { SPARES_MAX = 16 };
+
+typedef struct Partial {
+    KeyTable *table; /* NULL: no key */
+    KeySlot only;    /* what stands for the table then */
+    bool has_rows;
+    bool has_cells; /* A4: values are Cell[value_count], else words */
+    bool enters;    /* A6 */
+    Arena *arena;   /* of cells */
+} Partial;
+
+/* A function of the user (reduce, inverse), called with accumulators. */
+typedef struct Reducer {
+    LeatReduceFunction function;
+    void *user;
+    OneRow result;
+    LeatColumn *a, *b; /* value_count each, looking at cells */
+    ChunkReader *reader;
+} Reducer;
+
+typedef struct Run {
+    const Partial *partial;
+    uint32_t index; /* in the order of splits */
+    uint64_t cursor;
+    const KeySlot *slot; /* at hand */
+} Run;
+
+typedef struct AggregateWorker {
+    Keys keys;
+    Reducer reducer;
+    Builder *builder;
+    Arena *merged; /* what cells grow into while they are merged */
+    Run *runs;     /* of the merges of a task */
+    uint32_t run_capacity;
+    uint32_t slots[CHUNK_ROWS_MAX];
+    uint64_t words[CHUNK_ROWS_MAX];
+    Cell *cells[CHUNK_ROWS_MAX];
+} AggregateWorker;
+
+typedef struct Aggregate {
+    Producer producer;
+    Schema values; /* the value columns of the input */
+    uint32_t key_count, value_count;
+    FoldOp *ops; /* per value column */
+    bool is_reduce, by_split, starts_with_cells;
+    Str separator;
+    Budget *budget;
+    const char *who;
+    uint32_t partition_count, worker_count;
+    AggregateWorker **workers;
+
+    Partial **partials; /* per worker or per split (A1); NULL: no row yet */
+    uint64_t partial_count, partial_capacity;
+    Partial *spares[SPARES_MAX]; /* of earlier batches; workers only take */
+    _Atomic int32_t spare_count;
+    Partial **used;                     /* those that are not NULL, in order; from prepare_count to end */
+    uint32_t used_count, leaving_count; /* A6: the first of them leave */
+    uint64_t used_capacity;
+    bool merges_cells;
+
+    Cumulative *cumulative; /* NULL: the scope is the batch */
+} Aggregate;
+
+static inline Cell *slot_cells(const KeySlot *slot) {
+    return (Cell *)(uintptr_t)slot->value;
+}
+
+/* ---- functions of the user ---- */
+CHECKED Status reducer_init(Reducer *reducer, const Aggregate *aggregate, LeatReduceFunction function,
+                            void *user, Error *err);
+void reducer_deinit(Reducer *reducer);
+/* a = function(a, b), value_count cells each. */
+CHECKED Status reducer_call(const Aggregate *aggregate, Reducer *reducer, Cell *a, const Cell *b,
+                            const CellContext *context, Error *err);
+
+/* ---- merging ---- */
+/* A walk over the keys of partials in the range of hashes of one partition, in the order of E3; the values of
+ * equal keys become one (A2). */
+typedef struct Merge {
+    const Aggregate *aggregate;
+    AggregateWorker *worker;
+    uint64_t hash_end;
+    Run *runs; /* a heap */
+    uint32_t run_count;
+    /* What merge_next found; the slot is NULL at the end. */
+    const KeySlot *slot;
+    uint64_t value; /* as in a slot */
+} Merge;
+
+/* Of used[begin, end), without a value at hand yet. Merges of a worker at the same time are of different
+ * partials. */
+Merge merge_begin(const Aggregate *aggregate, AggregateWorker *worker, uint32_t partition, uint32_t begin,
+                  uint32_t end);
+CHECKED Status merge_next(Merge *merge, Error *err);
+int aggregate_slot_compare(const KeySlot *a, const KeySlot *b); /* as A2 orders */
+/* The value at hand as cells; `room` for one, where it is a word. */
+static inline Cell *merge_cells(const Merge *merge, Cell *room) {
+    if (merge->aggregate->merges_cells)
+        return (Cell *)(uintptr_t)merge->value;
+    *room = (Cell){.value = {.word = merge->value ^ fold_identity(merge->aggregate->ops[0])}, .has = true};
+    return room;
+}
+
+/* ---- values that go on ---- */
+CHECKED Status cumulative_create(const Aggregate *aggregate, const ProducerOptions *options, Cumulative **out,
+                                 Error *err);
+void cumulative_destroy(Cumulative *cumulative); /* NULL is allowed */
+CHECKED Status cumulative_produce(const Aggregate *aggregate, uint32_t worker_index, uint32_t task,
+                                  const Emit *out, Error *err);
+
+#endif
