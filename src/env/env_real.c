@@ -104,6 +104,17 @@ static int result_of(int returned) {
     return returned < 0 ? errno : 0;
 }
 
+/* A program may be started without standard streams. What is opened then must not get their numbers, or the
+ * next print goes into a log. */
+static int above_standard(int fd) {
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), failure = errno;
+    close(fd);
+    errno = failure;
+    return moved;
+}
+
 /* ---- time, randomness ---- */
 
 static int64_t clock_us(clockid_t clock) {
@@ -144,7 +155,7 @@ static int real_file_open(Env *env, const char *path, unsigned flags, EnvFile **
     int mode = flags & ENV_WRITE ? (flags & ENV_READ ? O_RDWR : O_WRONLY) : O_RDONLY;
     mode |= O_CLOEXEC | (flags & ENV_CREATE ? O_CREAT : 0) | (flags & ENV_EXCLUSIVE ? O_EXCL : 0) |
             (flags & ENV_TRUNCATE ? O_TRUNC : 0);
-    int fd = open(path, mode, 0600);
+    int fd = above_standard(open(path, mode, 0600));
     if (fd < 0)
         return errno;
     /* Afterwards, not in open(): there some kernels make the file before they find that they cannot. */
@@ -383,7 +394,8 @@ static int resolve(const char *host, const char *port, int flags, struct addrinf
 static int next_address(EnvSocket *sock, int error) {
     while (sock->next < sock->address_count) {
         const Address *address = &sock->addresses[sock->next++];
-        int fd = socket(address->bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int fd =
+            above_standard(socket(address->bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
         if (fd < 0) {
             error = errno;
             continue;
@@ -472,7 +484,8 @@ static bool real_socket_is_connected(Env *env, const EnvSocket *sock) {
 }
 
 static int listen_at(const struct addrinfo *address, int *out) {
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    int fd = above_standard(
+        socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol));
     if (fd < 0)
         return errno;
     const int on = 1; /* a restarted program gets its port back while old connections linger */
@@ -527,7 +540,8 @@ static int real_socket_accept(Env *env, EnvSocket *listener, EnvSocket **out) {
     (void)env;
     struct sockaddr_storage address;
     socklen_t size = sizeof address;
-    int fd = accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = above_standard(
+        accept4(listener->fd, (struct sockaddr *)&address, &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd < 0)
         return errno == EWOULDBLOCK ? EAGAIN : errno;
     char host[NI_MAXHOST], port[NI_MAXSERV];
@@ -577,7 +591,7 @@ static void real_poll_destroy(Env *env, EnvPoll *poll_set) {
 
 static int real_poll_create(Env *env, EnvPoll **out) {
     (void)env;
-    int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int wake_fd = above_standard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (wake_fd < 0)
         return errno;
     int timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -836,7 +850,7 @@ static int real_on_stop_signal(Env *env, void (*stopped)(void *self, int signal_
     }
     if (stop_watch.thread)
         return EEXIST;
-    stop_watch.fd = eventfd(0, EFD_CLOEXEC);
+    stop_watch.fd = above_standard(eventfd(0, EFD_CLOEXEC));
     if (stop_watch.fd < 0)
         return errno;
     stop_watch.stopped = stopped;
