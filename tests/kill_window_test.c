@@ -7,6 +7,8 @@
  *   j   the join of the two: the counts        k   and the running counts in it
  *   o   the outer join of t with a, 0 where a has nothing
  *   w   counts over a window                   n   the number of rows in a window of rows
+ *   i   the same, with an inverse: keys stay   c   the same, by countByWindow
+ *   f   with an inverse and a filter: as w
  *
  * and writes down what it is given. At the end all follows from a: whatever was given again was the same, no
  * time is missing, t adds up all of a, w and n the batches of the window, j is a, and a is what the files
@@ -30,7 +32,7 @@ typedef struct Kept { /* an output */
     int column; /* of the value; -1: of an option; -2: the only row is a number */
 } Kept;
 
-enum { OUTPUTS_MAX = 8 };
+enum { OUTPUTS_MAX = 10 };
 
 struct Job {
     Killer killer;
@@ -105,6 +107,11 @@ static bool running_count(const LeatUpdate *key, void *user) {
     return true;
 }
 
+static bool is_positive(const LeatRow *row, void *user) {
+    (void)user;
+    return leat_row_i64(row, 1) > 0;
+}
+
 static int victim(void *user) {
     Job *job = user;
     LeatWindow window = {.length = leat_milliseconds(LENGTH * KILL_INTERVAL_MS),
@@ -124,6 +131,11 @@ static int victim(void *user) {
     keep(job, leat_left_outer_join(totals, counts), 'o', -1);
     keep(job, leat_reduce_by_key_and_window(pairs, leat_sum(), window), 'w', 1);
     keep(job, leat_count(leat_window(words, window)), 'n', -2);
+    keep(job, leat_count_by_window(words, window), 'c', -2);
+    window.inverse = leat_subtract();
+    keep(job, leat_reduce_by_key_and_window(pairs, leat_sum(), window), 'i', 1);
+    window.filter = leat_predicate(is_positive, NULL);
+    keep(job, leat_reduce_by_key_and_window(pairs, leat_sum(), window), 'f', 1);
     return victim_run(&job->killer, context);
 }
 
@@ -210,8 +222,12 @@ static int64_t at_least_zero(int64_t value) {
     return value > 0 ? value : 0;
 }
 
-/* The window that ends at this time, from the lines of a. */
-static bool check_window(const Lines *lines, const Line *line) {
+static bool is_window(char letter) {
+    return strchr("wnifc", letter);
+}
+
+/* The window that ends at this time, from the lines of a; `before`: the same of the window before, if any. */
+static bool check_window(const Lines *lines, const Line *line, const Line *before) {
     int64_t sums[WORDS] = {0}, all = 0;
     for (int i = 0; i < LENGTH; i++) {
         const Line *batch = find(lines, 'a', line->time_ms - i * KILL_INTERVAL_MS);
@@ -221,10 +237,14 @@ static bool check_window(const Lines *lines, const Line *line) {
     bool is_right = true;
     for (int word = 0; word < WORDS; word++) {
         all += sums[word];
-        if (line->letter == 'w')
-            is_right = is_right && check_value(line, word, sums[word] ? sums[word] : -1);
+        bool was_there = before && before->values[word] != -1, stays = line->letter == 'i' && was_there;
+        if (line->letter != 'n' && line->letter != 'c')
+            is_right = is_right && check_value(line, word, sums[word] || stays ? sums[word] : -1);
     }
-    return line->letter == 'w' ? is_right : check_value(line, 0, all);
+    if (line->letter == 'n')
+        return check_value(line, 0, all);
+    bool has_begun = all || (before && before->values[0] != -1);
+    return line->letter == 'c' ? check_value(line, 0, has_begun ? all : -1) : is_right;
 }
 
 /* A batch, given the running counts up to it. */
@@ -247,13 +267,14 @@ static bool check_lines(const Job *job, const Lines *lines) {
     int64_t totals[WORDS] = {0};
     for (size_t i = 0; i < lines->count; i++) { /* no time is missing */
         const Line *line = &lines->lines[i], *before = line - 1;
-        int step = KILL_INTERVAL_MS * (line->letter == 'w' || line->letter == 'n' ? SLIDE : 1);
-        if (i > 0 && before->letter == line->letter && !CHECK_EQ(line->time_ms - before->time_ms, step)) {
+        bool is_first = i == 0 || before->letter != line->letter;
+        int step = KILL_INTERVAL_MS * (is_window(line->letter) ? SLIDE : 1);
+        if (!is_first && !CHECK_EQ(line->time_ms - before->time_ms, step)) {
             printf("    output %c: nothing between %" PRId64 " and %" PRId64 " ms\n", line->letter,
                    before->time_ms, line->time_ms);
             return false;
         }
-        if ((line->letter == 'w' || line->letter == 'n') && !check_window(lines, line))
+        if (is_window(line->letter) && !check_window(lines, line, is_first ? NULL : before))
             return false;
     }
     for (size_t i = 0; i < lines->count && lines->lines[i].letter == 'a'; i++) {
@@ -289,7 +310,7 @@ TEST(windows_and_joins_survive_kills) {
     if (killed == kills && run_until(killer, all_counted) && read_lines(job->given, &lines) &&
         check_lines(job, &lines))
         printf("windows: %u kills (%u before the checkpoint was read, %u before the first output), %u files, "
-               "%" PRId64 " words, %zu batches of 7 outputs as they must be, %zu of them given again\n",
+               "%" PRId64 " words, %zu batches of 10 outputs as they must be, %zu of them given again\n",
                kills, killer->before_started, killer->before_outputs, job->words.file_count, job->words.total,
                lines.count, lines.again);
     free(lines.lines);
