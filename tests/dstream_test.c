@@ -218,6 +218,48 @@ static LeatStream *by_letter(LeatStream *in) {
     return leat_map(in, leat_function("letter STRING, rest STRING", letter_and_rest, NULL));
 }
 
+/* How many values, and their texts in order: combiners are of other columns than values. */
+static void first_rest(const LeatRow *value, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, 1);
+    leat_out_str(out, 1, leat_row_str(value, 0));
+}
+
+static void put_both(int64_t count, LeatStr a, LeatStr b, LeatOut *out) {
+    char text[128];
+    snprintf(text, sizeof text, "%.*s+%.*s", (int)a.size, a.data, (int)b.size, b.data);
+    leat_out_i64(out, 0, count);
+    leat_out_str(out, 1, leat_str(text));
+}
+
+static void one_more_rest(const LeatRow *combiner, const LeatRow *value, LeatOut *out, void *user) {
+    (void)user;
+    put_both(leat_row_i64(combiner, 0) + 1, leat_row_str(combiner, 1), leat_row_str(value, 0), out);
+}
+
+static void both_rests(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    put_both(leat_row_i64(a, 0) + leat_row_i64(b, 0), leat_row_str(a, 1), leat_row_str(b, 1), out);
+}
+
+static LeatStream *combine(LeatStream *const *in) {
+    return leat_combine_by_key(
+        by_letter(in[0]),
+        leat_combine_function(
+            "count BIGINT, rests STRING",
+            (LeatCombine){.create = first_rest, .merge_value = one_more_rest, .merge_combiners = both_rests},
+            NULL));
+}
+
+static LeatStream *combine_behind_exchange(LeatStream *const *in) {
+    return leat_combine_by_key(
+        by_letter(in[0]),
+        leat_combine_function(
+            "count BIGINT, rests STRING",
+            (LeatCombine){.create = first_rest, .merge_value = one_more_rest, .no_map_side_combine = true},
+            NULL));
+}
+
 static LeatStream *concat_by_letter(LeatStream *const *in) {
     return leat_reduce_by_key(by_letter(in[0]), leat_concat("+"));
 }
@@ -720,6 +762,24 @@ static const Case cases[] = {
      .build = sorted_distinct_pairs,
      .is_set = true,
      .expected = {"('a', 1)\n('a', 2)\n('b', 1)\n", "('', 1)\n('', 2)\n", ""}},
+    {.name = "combineByKey",
+     .feeds = {{"word STRING",
+                {BATCH("a1", "b1", "a2", "a3, which is long", "b2", "a4", "c1", "b3"), EMPTY,
+                 BATCH("c", "c9")}}},
+     .batch_count = 3,
+     .build = combine,
+     .is_set = true,
+     .expected = {"('a', (4, '1+2+3, which is long+4'))\n('b', (3, '1+2+3'))\n('c', (1, '1'))\n", "",
+                  "('c', (2, '+9'))\n"}},
+    {.name = "combineByKey without combining on the map side",
+     .feeds = {{"word STRING",
+                {BATCH("a1", "b1", "a2", "a3, which is long", "b2", "a4", "c1", "b3"), EMPTY,
+                 BATCH("c", "c9")}}},
+     .batch_count = 3,
+     .build = combine_behind_exchange,
+     .is_set = true,
+     .expected = {"('a', (4, '1+2+3, which is long+4'))\n('b', (3, '1+2+3'))\n('c', (1, '1'))\n", "",
+                  "('c', (2, '+9'))\n"}},
     {.name = "groupByKey",
      .feeds = {WORDS},
      .batch_count = 3,
@@ -1220,6 +1280,17 @@ static void union_of_keys(LeatContext *ctx) {
     LeatStream *pairs = leat_map(leat_map(words_of(ctx), leat_pair_with_i64(1)), leat_pair_with_i64(1));
     leat_union(pairs, leat_key(pairs, 1));
 }
+static void combine_by_sum(LeatContext *ctx) {
+    leat_combine_by_key(pairs_of(words_of(ctx)), leat_sum());
+}
+static void combine_by_half(LeatContext *ctx) {
+    LeatCombine half = {.create = first_rest, .merge_value = one_more_rest};
+    leat_combine_by_key(pairs_of(words_of(ctx)), leat_combine_function("n BIGINT, s STRING", half, NULL));
+}
+static void combine_to_array(LeatContext *ctx) {
+    LeatCombine all = {.create = first_rest, .merge_value = one_more_rest, .merge_combiners = both_rests};
+    leat_combine_by_key(pairs_of(words_of(ctx)), leat_combine_function("a ARRAY<BIGINT>", all, NULL));
+}
 static void group_without_values(LeatContext *ctx) {
     leat_group_by_key(words_of(ctx));
 }
@@ -1334,6 +1405,10 @@ TEST(mistakes_are_named_with_the_call) {
          "leat_pair_with_i64()"},
         {union_of_types, "leat_union: the streams have different types: (n BIGINT) and (word STRING)"},
         {union_of_keys, "leat_union: the streams have different keys: 2 and 1 columns"},
+        {combine_by_sum,
+         "leat_combine_by_key: leat_sum() has no meaning here; it takes leat_combine_function()"},
+        {combine_by_half, "leat_combine_by_key: leat_combine_function() was given NULL"},
+        {combine_to_array, "leat_combine_by_key: schema \"a ARRAY<BIGINT>\": functions cannot give ARRAY"},
         {group_without_values, "leat_group_by_key: there is no value behind the key in (word STRING)"},
         {join_without_values, "leat_full_outer_join: there is no value behind the key in (word STRING)"},
         {join_of_types,

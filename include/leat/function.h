@@ -40,6 +40,7 @@ typedef enum LeatFunctionKind {
     LEAT_FUNCTION_MAX,
     LEAT_FUNCTION_CONCAT,
     LEAT_FUNCTION_SUBTRACT,
+    LEAT_FUNCTION_COMBINE, /* leat_combine_function */
 } LeatFunctionKind;
 
 typedef struct LeatUpdate LeatUpdate;
@@ -60,6 +61,17 @@ typedef void (*LeatReduceFunction)(const LeatRow *a, const LeatRow *b, LeatOut *
  * stays as it was. False: the key is dropped. */
 typedef bool (*LeatUpdateFunction)(const LeatUpdate *key, void *user);
 
+/* The values of a key into a combiner, which may be of other columns. Each function gives one row; the emit may
+ * be left out. */
+typedef struct LeatCombine {
+    LeatRecordFunction create;          /* the combiner of the first value */
+    LeatReduceFunction merge_value;     /* a combiner and the next value */
+    LeatReduceFunction merge_combiners; /* two combiners; the values of the first came before */
+    /* Spark's mapSideCombine = false: the rows of a key are brought together first, and merge_combiners is not
+     * called (it may be NULL). For combiners that are not smaller than their values. */
+    bool no_map_side_combine;
+} LeatCombine;
+
 typedef struct LeatFunction {
     LeatFunctionKind kind;
     const char *schema; /* of the rows it gives; NULL where the operation knows */
@@ -69,6 +81,7 @@ typedef struct LeatFunction {
         LeatPredicateFunction predicate;
         LeatReduceFunction reduce;
         LeatUpdateFunction update;
+        LeatCombine combine;
     } call;
     void *user;
     const char *text; /* argument of a built-in one: the separator, the text looked for */
@@ -92,6 +105,7 @@ LEAT_API LeatFunction leat_function(const char *schema, LeatRecordFunction funct
 LEAT_API LeatFunction leat_chunk_function(const char *schema, LeatChunkFunction function, void *user);
 LEAT_API LeatFunction leat_predicate(LeatPredicateFunction function, void *user);
 LEAT_API LeatFunction leat_reduce_function(LeatReduceFunction function, void *user);
+LEAT_API LeatFunction leat_combine_function(const char *combiner_schema, LeatCombine functions, void *user);
 LEAT_API LeatFunction leat_update_function(const char *state_schema, LeatUpdateFunction function, void *user);
 
 /* ---- built in ---- */

@@ -85,6 +85,9 @@ LEAT_API LeatStream *leat_reduce(LeatStream *stream, LeatFunction reduce);
 LEAT_API LeatStream *leat_count(LeatStream *stream);
 /* The rows of each key of a batch into one row of the same schema. */
 LEAT_API LeatStream *leat_reduce_by_key(LeatStream *stream, LeatFunction reduce);
+/* combineByKey: the values of each key of a batch into one combiner, by leat_combine_function, in the order of
+ * the input: the key columns and those of the combiner. */
+LEAT_API LeatStream *leat_combine_by_key(LeatStream *stream, LeatFunction combine);
 
 /* distinct: each row of a batch once, equal in all columns (the two zeros, and any two NaN, are equal). */
 LEAT_API LeatStream *leat_distinct(LeatStream *stream);

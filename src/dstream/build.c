@@ -41,6 +41,8 @@ const char *build_function_text(LeatFunctionKind kind) {
         return "leat_max()";
     case LEAT_FUNCTION_CONCAT:
         return "leat_concat()";
+    case LEAT_FUNCTION_COMBINE:
+        return "leat_combine_function()";
     case LEAT_FUNCTION_SUBTRACT:
         return "leat_subtract()";
     }
@@ -114,6 +116,11 @@ const Schema *build_given_schema(LeatContext *context, const char *call, const c
     return schema;
 }
 
+static bool is_whole(const LeatCombine *combine) {
+    return combine->create && combine->merge_value &&
+           (combine->merge_combiners || combine->no_map_side_combine);
+}
+
 bool build_takes(LeatContext *context, const char *call, const LeatFunction *function, unsigned kinds,
                  const char *wanted) {
     const char *given = build_function_text(function->kind);
@@ -126,7 +133,8 @@ bool build_takes(LeatContext *context, const char *call, const LeatFunction *fun
                       (function->kind == LEAT_FUNCTION_CHUNK && !function->call.chunk) ||
                       (function->kind == LEAT_FUNCTION_PREDICATE && !function->call.predicate) ||
                       (function->kind == LEAT_FUNCTION_REDUCE && !function->call.reduce) ||
-                      (function->kind == LEAT_FUNCTION_UPDATE && !function->call.update);
+                      (function->kind == LEAT_FUNCTION_UPDATE && !function->call.update) ||
+                      (function->kind == LEAT_FUNCTION_COMBINE && !is_whole(&function->call.combine));
     bool wants_text = function->kind == LEAT_FUNCTION_SPLIT || function->kind == LEAT_FUNCTION_CONTAINS ||
                       function->kind == LEAT_FUNCTION_CONCAT;
     if (is_missing || (wants_text && !function->text)) {

@@ -18,20 +18,27 @@ static bool have_equal_keys(const LeatStream *a, const LeatStream *b, const char
     return false;
 }
 
+/* The key columns of the stream, and behind them what the function gives. NULL: refused. */
+static const Schema *behind_key(const LeatStream *stream, const char *call, const LeatFunction *function) {
+    const Schema *given = build_given_schema(stream->context, call, function->schema, 0);
+    uint32_t key_count = build_key_count(stream);
+    Arena *arena = build_arena(stream->context);
+    return given ? schema_concat(arena, schema_slice(arena, stream->schema, 0, key_count, key_count), given,
+                                 key_count)
+                 : NULL;
+}
+
 static LeatStream *apply_to_values(PlanKind kind, const char *call, LeatStream *stream,
                                    const LeatFunction *function, unsigned kinds, const char *wanted) {
     if (!build_can_extend(stream, call) || !build_has_values(stream, call, build_key_count(stream)) ||
         !build_takes(stream->context, call, function, kinds, wanted))
         return NULL;
-    const Schema *given = build_given_schema(stream->context, call, function->schema, 0);
-    if (!given)
+    const Schema *schema = behind_key(stream, call, function);
+    if (!schema)
         return NULL;
-    uint32_t key_count = build_key_count(stream);
-    Arena *arena = build_arena(stream->context);
     PlanNode *node = build_node(stream->context, kind, call, stream, function);
-    node->kept_count = key_count;
-    node->schema =
-        schema_concat(arena, schema_slice(arena, stream->schema, 0, key_count, key_count), given, key_count);
+    node->kept_count = schema->key_count;
+    node->schema = schema;
     return build_stream(stream->context, node, node->schema);
 }
 
@@ -43,6 +50,19 @@ LeatStream *leat_map_values(LeatStream *stream, LeatFunction function) {
 LeatStream *leat_flat_map_values(LeatStream *stream, LeatFunction function) {
     return apply_to_values(PLAN_FLAT_MAP, "leat_flat_map_values", stream, &function, KIND_BIT_RECORD,
                            "leat_function()");
+}
+
+LeatStream *leat_combine_by_key(LeatStream *stream, LeatFunction combine) {
+    const char *call = "leat_combine_by_key";
+    if (!build_can_extend(stream, call) || !build_has_values(stream, call, build_key_count(stream)) ||
+        !build_takes(stream->context, call, &combine, 1 << LEAT_FUNCTION_COMBINE, "leat_combine_function()"))
+        return NULL;
+    const Schema *schema = behind_key(stream, call, &combine);
+    if (!schema)
+        return NULL;
+    PlanNode *node = build_node(stream->context, PLAN_AGGREGATE, call, stream, &combine);
+    node->schema = schema;
+    return build_stream(stream->context, node, node->schema);
 }
 
 static LeatStream *add_cogroup(PlanCogroup mode, const char *call, LeatStream *const *streams,

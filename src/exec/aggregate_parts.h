@@ -3,11 +3,12 @@
  *     op_aggregate.c          rows into partials; partials merged, the scope of a batch
  *     aggregate_cumulative.c  merged changes into values that go on from window to window
  *
- * The rules A1 to A6 are in op_aggregate.c.
+ * The rules A1 to A7 are in op_aggregate.c.
  */
 #ifndef LEAT_EXEC_AGGREGATE_PARTS_H
 #define LEAT_EXEC_AGGREGATE_PARTS_H
 
+#include "exec/exchange.h"
 #include "exec/fold.h"
 #include "exec/giver.h"
 #include "exec/keys.h"
@@ -26,9 +27,11 @@ typedef struct Partial {
     Arena *arena;   /* of cells */
 } Partial;
 
-/* A function of the user (reduce, inverse), called with accumulators. */
+/* Functions of the user (reduce, inverse, those of combineByKey), called with accumulators. */
 typedef struct Reducer {
-    LeatReduceFunction function;
+    LeatRecordFunction create; /* of the first value; NULL: it is the value itself */
+    LeatReduceFunction fold;   /* an accumulator and a value */
+    LeatReduceFunction merge;  /* two accumulators */
     void *user;
     OneRow result;
     LeatColumn *a, *b; /* value_count each, looking at cells */
@@ -56,9 +59,11 @@ typedef struct AggregateWorker {
 
 typedef struct Aggregate {
     Producer producer;
-    Schema values; /* the value columns of the input */
-    uint32_t key_count, value_count;
-    FoldOp *ops; /* per value column */
+    Schema values;                   /* the value columns of the input */
+    Schema kept;                     /* those of accumulators and results: of combineByKey others */
+    uint32_t key_count, value_count; /* value_count: of `kept` */
+    FoldOp *ops;                     /* per value column */
+    Exchange *exchange;              /* A7; else NULL */
     bool is_reduce, by_split, starts_with_cells;
     Str separator;
     Budget *budget;
@@ -83,6 +88,7 @@ static inline Cell *slot_cells(const KeySlot *slot) {
 }
 
 /* ---- functions of the user ---- */
+/* `function` for fold and merge. */
 CHECKED Status reducer_init(Reducer *reducer, const Aggregate *aggregate, LeatReduceFunction function,
                             void *user, Error *err);
 void reducer_deinit(Reducer *reducer);

@@ -1,4 +1,4 @@
-/* op_aggregate.c - values into one: by key (reduceByKey) or of a whole batch (reduce).
+/* op_aggregate.c - values into one: by key (reduceByKey, combineByKey) or of a whole batch (reduce).
  *
  *     push                                  prepare                     produce
  *     rows --> partial of this worker, -->  its table is put   -->      ranges of hashes are merged,
@@ -15,6 +15,8 @@
  *       is zero is new. So a table turns to cells when a word would be stored as zero, and before a merge.
  *   A6  Over the changes of a window (the scope "cumulative") a partial is of rows that leave or of rows that
  *       enter, never of both; those that leave come first. They are merged apart.
+ *   A7  combineByKey without combining on the map side exchanges its rows first: there is a partial for each
+ *       partition, folded in produce.
  *
  * Without a key a partial is one slot instead of a table. */
 #include "exec/aggregate_parts.h"
@@ -72,11 +74,7 @@ static bool does_enter(const Aggregate *aggregate, const Chunk *in) {
            column_i64(&in->columns[aggregate->key_count + aggregate->value_count], chunk_row(in, 0)) > 0;
 }
 
-/* The one that the rows of a chunk on this worker go into. */
-CHECKED static Status partial_of(Aggregate *aggregate, uint32_t worker, const Chunk *in, Partial **out,
-                                 Error *err) {
-    bool enters = does_enter(aggregate, in);
-    uint64_t index = aggregate->by_split ? in->split : worker + (enters ? aggregate->worker_count : 0);
+CHECKED static Status partial_at(Aggregate *aggregate, uint64_t index, Partial **out, Error *err) {
     ASSERT(index < aggregate->partial_count);
     Partial **place = &aggregate->partials[index];
     if (!*place) {
@@ -87,8 +85,17 @@ CHECKED static Status partial_of(Aggregate *aggregate, uint32_t worker, const Ch
         else
             TRY(partial_create(aggregate, place, err));
     }
-    (*place)->enters = enters;
     *out = *place;
+    return STATUS_OK;
+}
+
+/* The one that the rows of a chunk on this worker go into. */
+CHECKED static Status partial_of(Aggregate *aggregate, uint32_t worker, const Chunk *in, Partial **out,
+                                 Error *err) {
+    bool enters = does_enter(aggregate, in);
+    uint64_t index = aggregate->by_split ? in->split : worker + (enters ? aggregate->worker_count : 0);
+    TRY(partial_at(aggregate, index, out, err));
+    (*out)->enters = enters;
     return STATUS_OK;
 }
 
@@ -129,18 +136,18 @@ CHECKED static Status partial_to_cells(const Aggregate *aggregate, Partial *part
 
 Status reducer_init(Reducer *reducer, const Aggregate *aggregate, LeatReduceFunction function, void *user,
                     Error *err) {
-    const Schema *values = &aggregate->values;
-    reducer->function = function;
+    const Schema *kept = &aggregate->kept;
+    reducer->fold = reducer->merge = function;
     reducer->user = user;
-    reducer->a = xcalloc(values->column_count, sizeof *reducer->a);
-    reducer->b = xcalloc(values->column_count, sizeof *reducer->b);
-    for (uint32_t c = 0; c < values->column_count; c++) {
-        const Type *type = &values->fields[c].type;
+    reducer->a = xcalloc(kept->column_count, sizeof *reducer->a);
+    reducer->b = xcalloc(kept->column_count, sizeof *reducer->b);
+    for (uint32_t c = 0; c < kept->column_count; c++) {
+        const Type *type = &kept->fields[c].type;
         reducer->a[c] = reducer->b[c] =
             (LeatColumn){.type = type->kind, .precision = type->precision, .scale = type->scale};
     }
-    TRY(one_row_create(&reducer->result, values, aggregate->budget, aggregate->who, err));
-    return chunk_reader_create(values, aggregate->budget, aggregate->who, &reducer->reader, err);
+    TRY(one_row_create(&reducer->result, kept, aggregate->budget, aggregate->who, err));
+    return chunk_reader_create(&aggregate->values, aggregate->budget, aggregate->who, &reducer->reader, err);
 }
 
 void reducer_deinit(Reducer *reducer) {
@@ -158,21 +165,18 @@ static void look_at_cells(LeatColumn *columns, const Cell *cells, uint32_t count
     }
 }
 
-CHECKED static Status refuse_rows(const Aggregate *aggregate, const Reducer *reducer, Error *err) {
-    return error_set(err, STATUS_INVALID, "%s: the function gave %" PRIu64 " rows for one pair of values",
-                     aggregate->producer.node->call, one_row_emitted(&reducer->result));
+CHECKED static Status refuse_rows(const Aggregate *aggregate, const Reducer *reducer, const char *of,
+                                  Error *err) {
+    return error_set(err, STATUS_INVALID, "%s: the function gave %" PRIu64 " rows for one %s",
+                     aggregate->producer.node->call, one_row_emitted(&reducer->result), of);
 }
 
-/* cells = function(cells, b). `input`: where strings of b stand, or NULL. */
-CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, Cell *cells, const LeatRow *b,
-                                  const Chunk *input, const CellContext *context, Error *err) {
-    look_at_cells(reducer->a, cells, aggregate->value_count);
-    LeatRow a = {reducer->a, aggregate->value_count, 0};
-    one_row_begin(&reducer->result, input);
-    reducer->function(&a, b, reducer->result.out, reducer->user);
+/* cells = what the function has given. */
+CHECKED static Status take_result(const Aggregate *aggregate, const Reducer *reducer, const char *of,
+                                  Cell *cells, const CellContext *context, Error *err) {
     TRY(one_row_status(&reducer->result, err));
     if (UNLIKELY(one_row_emitted(&reducer->result) > 1))
-        return refuse_rows(aggregate, reducer, err);
+        return refuse_rows(aggregate, reducer, of, err);
     for (uint32_t c = 0; c < aggregate->value_count; c++) {
         RowCell value = one_row_cell(&reducer->result, c);
         bool has = !one_row_is_null(&reducer->result, c);
@@ -185,11 +189,33 @@ CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, 
     return STATUS_OK;
 }
 
+static const char pair_of_values[] = "pair of values";
+
+/* cells = function(cells, b). `input`: where strings of b stand, or NULL. */
+CHECKED static Status reduce_into(const Aggregate *aggregate, Reducer *reducer, LeatReduceFunction function,
+                                  Cell *cells, const LeatRow *b, const Chunk *input,
+                                  const CellContext *context, Error *err) {
+    look_at_cells(reducer->a, cells, aggregate->value_count);
+    LeatRow a = {reducer->a, aggregate->value_count, 0};
+    one_row_begin(&reducer->result, input);
+    function(&a, b, reducer->result.out, reducer->user);
+    return take_result(aggregate, reducer, pair_of_values, cells, context, err);
+}
+
 Status reducer_call(const Aggregate *aggregate, Reducer *reducer, Cell *a, const Cell *b,
                     const CellContext *context, Error *err) {
     look_at_cells(reducer->b, b, aggregate->value_count);
     LeatRow row = {reducer->b, aggregate->value_count, 0};
-    return reduce_into(aggregate, reducer, a, &row, NULL, context, err);
+    return reduce_into(aggregate, reducer, reducer->merge, a, &row, NULL, context, err);
+}
+
+/* cells = create(value). */
+CHECKED static Status create_from(const Aggregate *aggregate, Reducer *reducer, Cell *cells,
+                                  const LeatRow *value, const Chunk *input, const CellContext *context,
+                                  Error *err) {
+    one_row_begin(&reducer->result, input);
+    reducer->create(value, reducer->result.out, reducer->user);
+    return take_result(aggregate, reducer, "value", cells, context, err);
 }
 
 /* The first value of a key. */
@@ -233,9 +259,9 @@ CHECKED static Status reduce_words(const AggregateOperator *op, Partial *partial
             continue;
         }
         word = slot->value ^ fresh;
-        reducer->function(&a, &b, out, reducer->user);
+        reducer->fold(&a, &b, out, reducer->user);
         if (UNLIKELY(one_row_emitted(&reducer->result) > 1))
-            return refuse_rows(aggregate, reducer, err);
+            return refuse_rows(aggregate, reducer, pair_of_values, err);
         uint64_t result = *(const uint64_t *)out->columns[0].data;
         bool is_null = one_row_is_null(&reducer->result, 0);
         if (UNLIKELY(is_null || result == fresh)) {
@@ -270,9 +296,11 @@ CHECKED static Status reduce_rows(const AggregateOperator *op, Partial *partial,
         b.index = chunk_row(in, i);
         if (!slot->value) {
             TRY(cells_new(aggregate, partial->arena, slot, err));
-            TRY(cells_from_row(aggregate, slot_cells(slot), values.columns, b.index, &context, err));
+            TRY(reducer->create
+                    ? create_from(aggregate, reducer, slot_cells(slot), &b, &values, &context, err)
+                    : cells_from_row(aggregate, slot_cells(slot), values.columns, b.index, &context, err));
         } else {
-            TRY(reduce_into(aggregate, reducer, slot_cells(slot), &b, &values, &context, err));
+            TRY(reduce_into(aggregate, reducer, reducer->fold, slot_cells(slot), &b, &values, &context, err));
         }
     }
     return STATUS_OK;
@@ -328,13 +356,19 @@ CHECKED static Status fold_rows(const AggregateOperator *op, Partial *partial, c
 CHECKED static Status aggregate_push(Operator *base, const Chunk *in, Error *err) {
     AggregateOperator *op = (AggregateOperator *)base;
     Aggregate *aggregate = op->aggregate;
+    Keys *keys = &op->worker->keys;
+    if (aggregate->exchange) { /* A7 */
+        TRY(keys_read(keys, in, err));
+        keys_hash(keys);
+        return exchange_add(aggregate->exchange, in, keys->hashes, err);
+    }
     Partial *partial;
     TRY(partial_of(aggregate, op->worker_index, in, &partial, err));
     if (!partial->has_cells && in->columns[aggregate->key_count].validity)
         TRY(partial_to_cells(aggregate, partial, err)); /* A4 */
     if (partial->table) {
-        TRY(keys_read(&op->worker->keys, in, err));
-        keys_hash(&op->worker->keys);
+        TRY(keys_read(keys, in, err));
+        keys_hash(keys);
     }
     partial->has_rows = true;
     return fold_rows(op, partial, in, err);
@@ -363,7 +397,10 @@ CHECKED static Status aggregate_open_operator(Producer *producer, const Operator
 
 static void aggregate_begin(Producer *producer, const ProducerBatch *batch) {
     Aggregate *aggregate = (Aggregate *)producer;
-    aggregate->partial_count = aggregate->by_split     ? batch->split_counts[0]
+    if (aggregate->exchange)
+        exchange_begin(aggregate->exchange, batch->split_counts[0]);
+    aggregate->partial_count = aggregate->exchange     ? aggregate->partition_count
+                               : aggregate->by_split   ? batch->split_counts[0]
                                : aggregate->cumulative ? 2 * aggregate->worker_count
                                                        : aggregate->worker_count;
     if (aggregate->partial_count > aggregate->partial_capacity) {
@@ -382,6 +419,11 @@ static uint32_t aggregate_prepare_count(Producer *producer) {
     }
     aggregate->used_count = aggregate->leaving_count = 0;
     aggregate->merges_cells = false;
+    if (aggregate->exchange) {
+        aggregate->used_count = aggregate->partition_count;
+        aggregate->merges_cells = true;
+        return 0;
+    }
     for (uint64_t i = 0; i < aggregate->partial_count; i++) {
         Partial *partial = aggregate->partials[i];
         if (!partial || !partial->has_rows)
@@ -511,7 +553,7 @@ Status merge_next(Merge *merge, Error *err) {
 CHECKED static Status give_cells(const Aggregate *aggregate, Giver *giver, const Cell *cells, Error *err) {
     for (uint32_t c = 0; c < aggregate->value_count; c++) {
         uint32_t column = aggregate->key_count + c;
-        TRY(cell_check(&cells[c], &aggregate->values.fields[c], aggregate->producer.node->call, err));
+        TRY(cell_check(&cells[c], &aggregate->kept.fields[c], aggregate->producer.node->call, err));
         if (cells[c].has)
             TRY(giver_put_cell(giver, column, &cells[c].value, err));
         else
@@ -532,6 +574,27 @@ CHECKED static Status give_merged(const Merge *merge, Giver *giver, Error *err) 
     return giver_end_row(giver, err);
 }
 
+/* A7: the rows of a partition, in the order of the input. */
+CHECKED static Status fold_partition(Aggregate *aggregate, AggregateWorker *worker, uint32_t partition,
+                                     Error *err) {
+    AggregateOperator op = {.aggregate = aggregate, .worker = worker};
+    Keys *keys = &worker->keys;
+    Partial *partial;
+    TRY(partial_at(aggregate, partition, &partial, err));
+    key_table_set_range(partial->table, key_partition_begin(partition, aggregate->partition_count),
+                        key_partition_begin(partition + 1, aggregate->partition_count));
+    partial->has_rows = true;
+    for (ExchangeCursor at = exchange_cursor(aggregate->exchange, partition); exchange_next(&at);) {
+        TRY(keys_read(keys, &at.chunk, err));
+        for (uint32_t i = 0; i < keys->count; i++)
+            keys->hashes[i] = at.hashes[at.chunk.selection[i]];
+        TRY(fold_rows(&op, partial, &at.chunk, err));
+    }
+    key_table_order(partial->table);
+    aggregate->used[partition] = partial;
+    return STATUS_OK;
+}
+
 CHECKED static Status aggregate_produce(Producer *producer, uint32_t worker_index, uint32_t task,
                                         const Emit *out, Error *err) {
     Aggregate *aggregate = (Aggregate *)producer;
@@ -548,7 +611,11 @@ CHECKED static Status aggregate_produce(Producer *producer, uint32_t worker_inde
     builder_reset(worker->builder);
     if (aggregate->cumulative)
         return cumulative_produce(aggregate, worker_index, task, out, err);
-    Merge merge = merge_begin(aggregate, worker, task, 0, aggregate->used_count);
+    bool has_own = aggregate->exchange;
+    if (has_own)
+        TRY(fold_partition(aggregate, worker, task, err));
+    Merge merge =
+        merge_begin(aggregate, worker, task, has_own ? task : 0, has_own ? task + 1 : aggregate->used_count);
     TRY(merge_next(&merge, err));
     while (merge.slot) {
         TRY(give_merged(&merge, &giver, err));
@@ -560,6 +627,8 @@ CHECKED static Status aggregate_produce(Producer *producer, uint32_t worker_inde
 /* Partials of splits go back to the spares: as many batches have few splits, few are kept. */
 static void aggregate_end(Producer *producer) {
     Aggregate *aggregate = (Aggregate *)producer;
+    if (aggregate->exchange)
+        exchange_reset(aggregate->exchange);
     if (atomic_load(&aggregate->spare_count) < 0) /* workers that found none */
         atomic_store(&aggregate->spare_count, 0);
     for (uint64_t i = 0; i < aggregate->partial_count; i++) {
@@ -608,6 +677,7 @@ static void aggregate_destroy(Producer *producer) {
         partial_destroy(aggregate->partials[i]);
     for (int32_t i = 0; i < atomic_load(&aggregate->spare_count); i++)
         partial_destroy(aggregate->spares[i]);
+    exchange_destroy(aggregate->exchange);
     free(aggregate->workers);
     free(aggregate->partials);
     free(aggregate->used);
@@ -624,9 +694,16 @@ CHECKED static Status worker_create(Aggregate *aggregate, const ProducerOptions 
     if (aggregate->key_count)
         TRY(keys_init(&worker->keys, node->inputs[0]->schema, aggregate->key_count, options->constant_hash,
                       options->budget, options->who, err));
+    const LeatCombine *combine =
+        node->function.kind == LEAT_FUNCTION_COMBINE ? &node->function.call.combine : NULL;
     if (aggregate->is_reduce)
-        TRY(reducer_init(&worker->reducer, aggregate, node->function.call.reduce, options->users[index],
+        TRY(reducer_init(&worker->reducer, aggregate,
+                         combine ? combine->merge_value : node->function.call.reduce, options->users[index],
                          err));
+    if (combine) {
+        worker->reducer.create = combine->create;
+        worker->reducer.merge = combine->merge_combiners;
+    }
     return builder_create(node->schema, options->budget, options->who, &worker->builder, err);
 }
 
@@ -649,22 +726,28 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
     aggregate->producer = (Producer){&aggregate_class, node};
     aggregate->key_count = node->schema->key_count;
     aggregate->value_count = node->schema->column_count - aggregate->key_count;
+    bool combines = node->function.kind == LEAT_FUNCTION_COMBINE;
     aggregate->values =
-        (Schema){.fields = in->fields + aggregate->key_count, .column_count = aggregate->value_count};
-    aggregate->is_reduce = node->function.kind == LEAT_FUNCTION_REDUCE;
+        (Schema){.fields = in->fields + aggregate->key_count,
+                 .column_count = combines ? in->column_count - aggregate->key_count : aggregate->value_count};
+    aggregate->kept = (Schema){.fields = node->schema->fields + aggregate->key_count,
+                               .column_count = aggregate->value_count};
+    aggregate->is_reduce = combines || node->function.kind == LEAT_FUNCTION_REDUCE;
     aggregate->by_split = plan_is_order_sensitive(node);
     aggregate->separator = str_from(node->function.text ? node->function.text : "");
     aggregate->budget = options->budget;
     aggregate->who = options->who;
     aggregate->partition_count = options->partition_count;
     aggregate->worker_count = options->worker_count;
+    if (combines && node->function.call.combine.no_map_side_combine)
+        aggregate->exchange = exchange_create(options->partition_count, options->budget, options->who);
     aggregate->workers = xcalloc(options->worker_count, sizeof *aggregate->workers);
     aggregate->ops = xcalloc(aggregate->value_count + 1, sizeof *aggregate->ops);
     for (uint32_t c = 0; c < aggregate->value_count; c++)
-        aggregate->ops[c] = fold_op(node->function.kind, aggregate->values.fields[c].type.kind);
-    LeatType first = aggregate->value_count ? aggregate->values.fields[0].type.kind : LEAT_STRUCT;
+        aggregate->ops[c] = fold_op(node->function.kind, aggregate->kept.fields[c].type.kind);
+    LeatType first = aggregate->value_count ? aggregate->kept.fields[0].type.kind : LEAT_STRUCT;
     aggregate->starts_with_cells =
-        aggregate->value_count != 1 || !type_is_word(first) ||
+        combines || aggregate->value_count != 1 || !type_is_word(first) ||
         (aggregate->is_reduce && type_value_size(first) != sizeof(uint64_t)); /* A4, A5 */
     if (node->is_cumulative) /* values meet as cells, but for sums */
         aggregate->starts_with_cells |= node->function.kind != LEAT_FUNCTION_SUM;

@@ -164,6 +164,19 @@ CHECKED static Status check_inverse(const PlanNode *node, Error *err) {
     return STATUS_OK;
 }
 
+/* Its function gives other columns than it takes. */
+CHECKED static Status check_combine(const PlanNode *node, Error *err) {
+    const Schema *in = node->inputs[0]->schema, *out = node->schema;
+    uint32_t key_count = out->key_count;
+    bool fits = key_count > 0 && key_count < in->column_count && key_count < out->column_count;
+    for (uint32_t c = 0; fits && c < key_count; c++)
+        fits = type_equal(&in->fields[c].type, &out->fields[c].type);
+    if (!fits)
+        return refuse_schema(node, out, in, err);
+    Schema given = {.fields = out->fields + key_count, .column_count = out->column_count - key_count};
+    return node->is_cumulative ? refuse_function(node, err) : check_given(node, &given, err);
+}
+
 CHECKED static Status check_aggregate(const PlanNode *node, Error *err) {
     const Schema *in = node->inputs[0]->schema;
     Schema values = {.fields = in->fields, .column_count = in->column_count - node->is_cumulative};
@@ -184,6 +197,8 @@ CHECKED static Status check_aggregate(const PlanNode *node, Error *err) {
     case LEAT_FUNCTION_REDUCE:
         what = "a function cannot give";
         break;
+    case LEAT_FUNCTION_COMBINE:
+        return check_combine(node, err);
     default:
         return refuse_function(node, err);
     }

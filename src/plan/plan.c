@@ -226,7 +226,7 @@ static const char *function_text(const LeatFunction *function) {
         [LEAT_FUNCTION_CONTAINS] = "leat_contains", [LEAT_FUNCTION_PAIR_WITH_I64] = "leat_pair_with_i64",
         [LEAT_FUNCTION_SUM] = "leat_sum",           [LEAT_FUNCTION_MIN] = "leat_min",
         [LEAT_FUNCTION_MAX] = "leat_max",           [LEAT_FUNCTION_CONCAT] = "leat_concat",
-        [LEAT_FUNCTION_SUBTRACT] = "leat_subtract",
+        [LEAT_FUNCTION_SUBTRACT] = "leat_subtract", [LEAT_FUNCTION_COMBINE] = "combine function",
     };
     return texts[function->kind];
 }

@@ -22,10 +22,10 @@ typedef enum PlanKind {
     PLAN_FLAT_MAP, /* function: record, chunk, split */
     PLAN_FILTER,   /* function: predicate, contains */
     PLAN_UNION,
-    PLAN_AGGREGATE,     /* function: reduce, sum, min, max, concat; by key when schema.key_count > 0 */
-    PLAN_COUNT,         /* one row, also for an empty batch */
-    PLAN_SORT,          /* all rows in order, or the first row_limit of them */
-    PLAN_WINDOW,        /* the rows of the last batches; stateful */
+    PLAN_AGGREGATE, /* function: reduce, sum, min, max, concat, combine; by key when schema.key_count > 0 */
+    PLAN_COUNT,     /* one row, also for an empty batch */
+    PLAN_SORT,      /* all rows in order, or the first row_limit of them */
+    PLAN_WINDOW,    /* the rows of the last batches; stateful */
     PLAN_KEYED_PROCESS, /* function: update; stateful */
     PLAN_COGROUP,       /* the values of each key, of one input or of two side by side; `cogroup` */
     PLAN_OUTPUT,
