@@ -231,12 +231,41 @@ typedef struct Job {
     bool submits_blocks;
     Plan *plan;
     Driver *driver;
-    bool is_stateless;
+    bool is_stateless, is_windowed;
     uint64_t snapshot_log_bytes;
     uint32_t worker_count;
     const char *program;
     int64_t interval_ms;
 } Job;
+
+static PlanNode *add_sum(Plan *plan, PlanNode *in, const Schema *pairs) {
+    PlanNode *node = plan_add(plan, PLAN_AGGREGATE, "leat_reduce_by_key", &in, 1);
+    node->schema = pairs, node->function = leat_sum();
+    return node;
+}
+
+static PlanNode *add_window(Plan *plan, PlanNode *in, const Schema *schema, bool gives_changes) {
+    PlanNode *node = plan_add(plan, PLAN_WINDOW, "leat_window", &in, 1);
+    node->schema = schema, node->length = 2, node->gives_changes = gives_changes;
+    return node;
+}
+
+/* The counts of the last two batches, twice: of the rows of a window, and from window to window. */
+CHECKED static Status add_windows(Plan *plan, PlanNode *ones, const Schema *pairs, PlanNode **out,
+                                  Error *err) {
+    Schema *sign;
+    TRY(schema_parse(plan->arena, STR("sign BIGINT"), 0, &sign, err));
+    PlanNode *anew = add_sum(plan, add_window(plan, ones, pairs, false), pairs);
+    PlanNode *changes =
+        add_window(plan, add_sum(plan, ones, pairs), schema_concat(plan->arena, pairs, sign, 1), true);
+    PlanNode *going_on = add_sum(plan, changes, pairs);
+    going_on->is_cumulative = going_on->drops_zero = true;
+    going_on->inverse = leat_subtract();
+    going_on->state_schema = schema_slice(plan->arena, pairs, 1, 2, 0);
+    *out = plan_add(plan, PLAN_UNION, "leat_union", (PlanNode *[]){anew, going_on}, 2);
+    (*out)->schema = pairs;
+    return STATUS_OK;
+}
 
 CHECKED static Status job_open(Job *job, Env *env, Error *err) {
     Plan *plan = job->plan = plan_create();
@@ -264,6 +293,8 @@ CHECKED static Status job_open(Job *job, Env *env, Error *err) {
     counts->function = job->is_stateless ? leat_sum() : leat_update_function("n BIGINT", running_count, NULL);
     if (!job->is_stateless)
         counts->state_schema = schema_slice(plan->arena, pairs, 1, 2, 0);
+    if (job->is_windowed)
+        TRY(add_windows(plan, ones, pairs, &counts, err));
     PlanNode *output = plan_add(plan, PLAN_OUTPUT, "leat_file", &counts, 1);
     output->schema = pairs, output->output = &job->output;
     if (job->second_output_path[0]) {
@@ -421,6 +452,36 @@ TEST(a_snapshot_after_every_batch_changes_nothing) {
         CHECK_OK(job_run_until(&job, env_real(), until_ms, &err), err);
     read_output(&job, &out);
     CHECK_STR(out.data, wanted.data);
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+TEST(windows_give_the_last_batches_after_restarts_and_snapshots) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    job.is_windowed = true;
+    undisturbed(&job, 6000, &wanted);
+    /* Both halves of a line are the same: anew, and from window to window. */
+    Str rest = text_str(&wanted), line;
+    static const size_t counts[] = {2, 3, 4, 2, 0, 0};
+    for (int batch = 0; leat_str_next_line(&rest, &line); batch++) {
+        const char *rows = memchr(line.data, ' ', line.size);
+        size_t size = rows ? line.size - (size_t)(rows - line.data) : 0;
+        CHECK_EQ(size, 2 * counts[batch] * strlen(" a=1"));
+        CHECK(size == 0 || memcmp(rows, rows + size / 2, size / 2) == 0);
+    }
+    for (int snapshots = 0; snapshots < 2; snapshots++) {
+        empty_job(&job);
+        job.snapshot_log_bytes = snapshots ? 1 : 0;
+        for (int64_t until_ms = 1000; until_ms <= 6000; until_ms += 1000) {
+            job.worker_count = 1 + (uint32_t)(until_ms / 1000) % 3;
+            CHECK_OK(job_run_until(&job, env_real(), until_ms, &err), err);
+        }
+        read_output(&job, &out);
+        CHECK_STR(out.data, wanted.data);
+    }
     text_deinit(&wanted);
     text_deinit(&out);
 }
@@ -745,9 +806,10 @@ static bool sweep_check(const SweepRound *round, void *user) {
     return CHECK(ok);
 }
 
-static void sweep(uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
+static void sweep_job(bool is_windowed, uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
     SweepState state = {.from_ms = from_ms};
     job_init(&state.job, three_batches, 3);
+    state.job.is_windowed = is_windowed;
     state.job.snapshot_log_bytes = snapshot_log_bytes;
     undisturbed(&state.job, 5000, &state.wanted);
     SweepJob job = {.prepare = sweep_prepare,
@@ -760,6 +822,10 @@ static void sweep(uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
     CHECK_EQ(counts.unreached, 0);
     text_deinit(&state.wanted);
     text_deinit(&state.out);
+}
+
+static void sweep(uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
+    sweep_job(false, snapshot_log_bytes, from_ms, kills);
 }
 
 TEST(an_end_at_every_call_of_three_batches) {
@@ -779,6 +845,15 @@ TEST(every_errno_at_every_call_of_a_recovery) {
 }
 TEST(every_errno_at_every_call_with_snapshots) {
     sweep(1, 1000, false);
+}
+TEST(an_end_at_every_call_with_windows) {
+    sweep_job(true, 0, 1000, true);
+}
+TEST(an_end_at_every_call_with_windows_and_snapshots) {
+    sweep_job(true, 1, 1000, true);
+}
+TEST(every_errno_at_every_call_with_windows_and_snapshots) {
+    sweep_job(true, 1, 1000, false);
 }
 
 TEST_MAIN()
