@@ -27,12 +27,14 @@ extern "C" {
 #endif
 
 typedef enum LeatFunctionKind {
-    LEAT_FUNCTION_RECORD,    /* leat_function */
-    LEAT_FUNCTION_CHUNK,     /* leat_chunk_function */
-    LEAT_FUNCTION_PREDICATE, /* leat_predicate */
-    LEAT_FUNCTION_REDUCE,    /* leat_reduce_function */
-    LEAT_FUNCTION_UPDATE,    /* leat_update_function */
-    LEAT_FUNCTION_SPLIT,     /* the built-in ones */
+    LEAT_FUNCTION_RECORD,                /* leat_function */
+    LEAT_FUNCTION_CHUNK,                 /* leat_chunk_function */
+    LEAT_FUNCTION_PREDICATE,             /* leat_predicate */
+    LEAT_FUNCTION_REDUCE,                /* leat_reduce_function */
+    LEAT_FUNCTION_UPDATE,                /* leat_update_function */
+    LEAT_FUNCTION_MAP_WITH_STATE,        /* leat_map_with_state_function */
+    LEAT_FUNCTION_MAP_WITH_STATE_SIMPLE, /* leat_map_with_state_simple_function */
+    LEAT_FUNCTION_SPLIT,                 /* the built-in ones */
     LEAT_FUNCTION_PAIR_WITH_I64,
     LEAT_FUNCTION_CONTAINS,
     LEAT_FUNCTION_SUM,
@@ -44,6 +46,7 @@ typedef enum LeatFunctionKind {
 } LeatFunctionKind;
 
 typedef struct LeatUpdate LeatUpdate;
+typedef struct LeatKeyState LeatKeyState;
 
 /* One record in, any number of rows out: set the columns, leat_out_emit, again. In leat_map exactly one row
  * is given for each record, and the emit may be left out. */
@@ -60,6 +63,11 @@ typedef void (*LeatReduceFunction)(const LeatRow *a, const LeatRow *b, LeatOut *
 /* The new state of one key: see LeatUpdate below. True: what was set is the state; when nothing was set it
  * stays as it was. False: the key is dropped. */
 typedef bool (*LeatUpdateFunction)(const LeatUpdate *key, void *user);
+/* One record of a key with the state of the key, which it may read, update or remove, in; any number of rows
+ * out, as in LeatRecordFunction: see LeatKeyState below. `value` has the columns behind the key; it is NULL
+ * where the state has timed out. */
+typedef void (*LeatMapWithStateFunction)(const LeatRow *key, const LeatRow *value, LeatKeyState *state,
+                                         LeatOut *out, void *user);
 
 /* The values of a key into a combiner, which may be of other columns. Each function gives one row; the emit may
  * be left out. */
@@ -74,7 +82,8 @@ typedef struct LeatCombine {
 
 typedef struct LeatFunction {
     LeatFunctionKind kind;
-    const char *schema; /* of the rows it gives; NULL where the operation knows */
+    const char *schema;       /* of the rows it gives; NULL where the operation knows */
+    const char *state_schema; /* of a map with state */
     union {
         LeatRecordFunction record;
         LeatChunkFunction chunk;
@@ -82,6 +91,7 @@ typedef struct LeatFunction {
         LeatReduceFunction reduce;
         LeatUpdateFunction update;
         LeatCombine combine;
+        LeatMapWithStateFunction map_with_state;
     } call;
     void *user;
     const char *text; /* argument of a built-in one: the separator, the text looked for */
@@ -90,7 +100,7 @@ typedef struct LeatFunction {
     /* The rest is optional, and set after the function was made. */
 
     const char *name; /* shown in messages, e.g. "running_count" */
-    /* Of an update function: raise it when the meaning of its state changes. A checkpoint of another version
+    /* Of a function with state: raise it when the meaning of its state changes. A checkpoint of another version
      * is refused, with the name of the operator. */
     uint32_t version;
     /* Per worker: `open` is called once for each worker before the first record; what it gives takes the
@@ -107,6 +117,12 @@ LEAT_API LeatFunction leat_predicate(LeatPredicateFunction function, void *user)
 LEAT_API LeatFunction leat_reduce_function(LeatReduceFunction function, void *user);
 LEAT_API LeatFunction leat_combine_function(const char *combiner_schema, LeatCombine functions, void *user);
 LEAT_API LeatFunction leat_update_function(const char *state_schema, LeatUpdateFunction function, void *user);
+/* For leat_map_with_state. The simple one gives exactly one row for each record, and the emit may be left
+ * out, as in leat_map. */
+LEAT_API LeatFunction leat_map_with_state_function(const char *state_schema, const char *schema,
+                                                   LeatMapWithStateFunction function, void *user);
+LEAT_API LeatFunction leat_map_with_state_simple_function(const char *state_schema, const char *schema,
+                                                          LeatMapWithStateFunction function, void *user);
 
 /* ---- built in ---- */
 
@@ -276,6 +292,81 @@ static inline void leat_update_set_state_null(const LeatUpdate *update, uint32_t
     *update->is_set = true;
     leat_out_null(update->out, column);
 }
+
+/* ---- the state of a key in leat_map_with_state (Spark's State) ---- */
+
+/* The fields belong to Leat: use the calls below. Valid until the function returns.
+ *
+ * What Spark throws an exception for fails the batch, and the message says what it was: to read a state that
+ * does not exist; to update or remove one that was removed in the same call, or that has timed out. */
+struct LeatKeyState {
+    LeatRow row; /* the state columns */
+    int64_t batch_time_ms;
+    bool exists, is_updated, is_removed, is_timing_out;
+    const char *mistake; /* the first one of this call; static text */
+};
+
+static inline int64_t leat_state_batch_time_ms(const LeatKeyState *state) {
+    return state->batch_time_ms;
+}
+static inline bool leat_state_exists(const LeatKeyState *state) {
+    return state->exists;
+}
+/* No record of the key came for longer than the timeout: this is the last call with this state, which goes
+ * when the function returns. */
+static inline bool leat_state_is_timing_out(const LeatKeyState *state) {
+    return state->is_timing_out;
+}
+
+LEAT_API void leat_state_read_mistake_(LeatKeyState *state);
+/* The state as it is now, updates of this call among it. It must exist. */
+static inline const LeatRow *leat_state_get(LeatKeyState *state) {
+    if (!state->exists)
+        leat_state_read_mistake_(state);
+    return &state->row;
+}
+static inline bool leat_state_get_bool(LeatKeyState *state, uint32_t column) {
+    return leat_row_bool(leat_state_get(state), column);
+}
+static inline int8_t leat_state_get_i8(LeatKeyState *state, uint32_t column) {
+    return leat_row_i8(leat_state_get(state), column);
+}
+static inline int16_t leat_state_get_i16(LeatKeyState *state, uint32_t column) {
+    return leat_row_i16(leat_state_get(state), column);
+}
+static inline int32_t leat_state_get_i32(LeatKeyState *state, uint32_t column) {
+    return leat_row_i32(leat_state_get(state), column);
+}
+static inline float leat_state_get_f32(LeatKeyState *state, uint32_t column) {
+    return leat_row_f32(leat_state_get(state), column);
+}
+static inline LeatDecimal leat_state_get_decimal(LeatKeyState *state, uint32_t column) {
+    return leat_row_decimal(leat_state_get(state), column);
+}
+static inline int64_t leat_state_get_i64(LeatKeyState *state, uint32_t column) {
+    return leat_row_i64(leat_state_get(state), column);
+}
+static inline double leat_state_get_f64(LeatKeyState *state, uint32_t column) {
+    return leat_row_f64(leat_state_get(state), column);
+}
+static inline LeatStr leat_state_get_str(LeatKeyState *state, uint32_t column) {
+    return leat_row_str(leat_state_get(state), column);
+}
+
+/* Sets a column of the state, which exists from then on. The other columns stay as they are; in a new state
+ * they are null. */
+LEAT_API void leat_state_update_bool(LeatKeyState *state, uint32_t column, bool value);
+LEAT_API void leat_state_update_i8(LeatKeyState *state, uint32_t column, int8_t value);
+LEAT_API void leat_state_update_i16(LeatKeyState *state, uint32_t column, int16_t value);
+LEAT_API void leat_state_update_i32(LeatKeyState *state, uint32_t column, int32_t value);
+LEAT_API void leat_state_update_i64(LeatKeyState *state, uint32_t column, int64_t value);
+LEAT_API void leat_state_update_f32(LeatKeyState *state, uint32_t column, float value);
+LEAT_API void leat_state_update_f64(LeatKeyState *state, uint32_t column, double value);
+LEAT_API void leat_state_update_decimal(LeatKeyState *state, uint32_t column, LeatDecimal value);
+LEAT_API void leat_state_update_str(LeatKeyState *state, uint32_t column, LeatStr value); /* copied */
+LEAT_API void leat_state_update_null(LeatKeyState *state, uint32_t column);
+/* The key has no state any more. */
+LEAT_API void leat_state_remove(LeatKeyState *state);
 
 #ifdef __cplusplus
 }

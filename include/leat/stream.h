@@ -134,6 +134,40 @@ LEAT_API LeatStream *leat_full_outer_join(LeatStream *a, LeatStream *b);
  * the state. Needs a checkpoint directory. */
 LEAT_API LeatStream *leat_update_state_by_key(LeatStream *stream, LeatFunction update);
 
+/* Where state begins: emits rows of the key columns and the state columns. Called by the first batch of the
+ * operation that there ever is, and never again once a checkpoint has that batch; when that one is run again
+ * after a crash, it must emit the same rows. Of several rows of a key the first one counts. */
+typedef void (*LeatInitialState)(LeatOut *out, void *user);
+
+typedef struct LeatUpdateOptions {
+    LeatInitialState initial_state; /* NULL: none */
+    void *initial_user;             /* borrowed until the context is destroyed */
+} LeatUpdateOptions;
+LEAT_API LeatStream *leat_update_state_by_key_with(LeatStream *stream, LeatFunction update,
+                                                   LeatUpdateOptions options);
+
+/* mapWithState, by leat_map_with_state_function: the function is called once for each record, in the order of
+ * the input for each key, with the state of its key, and what it emits is the stream. Keys without records are
+ * not touched: a batch costs what its records cost, however many keys there are. There is a batch at every
+ * time, also when the stream has none. Needs a checkpoint directory.
+ *
+ *     leat_map_with_state(words, leat_map_with_state_function("n BIGINT", "word STRING, n BIGINT", f, NULL),
+ *                         (LeatStateSpec){.timeout = leat_minutes(30)});
+ *
+ * The timeout: a key whose last record is older than the timeout (batch time against batch time, strictly)
+ * has timed out. This is looked at in every checkpoint interval, after the records of that batch, as in
+ * Spark: the function is called without a value, what it emits is given, and the state is gone. */
+typedef struct LeatStateSpec {
+    LeatDuration timeout;             /* 0: state stays for ever */
+    LeatDuration checkpoint_interval; /* a multiple of the stream's slide; 0: ten times the slide */
+    LeatInitialState initial_state;   /* NULL: none */
+    void *initial_user;               /* borrowed until the context is destroyed */
+} LeatStateSpec;
+LEAT_API LeatStream *leat_map_with_state(LeatStream *stream, LeatFunction function, LeatStateSpec spec);
+/* stateSnapshots: of a stream that leat_map_with_state gave, every key with its state after each batch. This
+ * looks at all of them. */
+LEAT_API LeatStream *leat_state_snapshots(LeatStream *mapped);
+
 /* ---- windows ---- */
 
 /* The batches of a stream that lie in (T - length, T] at a time T. There is a window at every slide, counted

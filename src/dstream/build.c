@@ -27,6 +27,10 @@ const char *build_function_text(LeatFunctionKind kind) {
         return "leat_reduce_function()";
     case LEAT_FUNCTION_UPDATE:
         return "leat_update_function()";
+    case LEAT_FUNCTION_MAP_WITH_STATE:
+        return "leat_map_with_state_function()";
+    case LEAT_FUNCTION_MAP_WITH_STATE_SIMPLE:
+        return "leat_map_with_state_simple_function()";
     case LEAT_FUNCTION_SPLIT:
         return "leat_split()";
     case LEAT_FUNCTION_PAIR_WITH_I64:
@@ -134,7 +138,10 @@ bool build_takes(LeatContext *context, const char *call, const LeatFunction *fun
                       (function->kind == LEAT_FUNCTION_PREDICATE && !function->call.predicate) ||
                       (function->kind == LEAT_FUNCTION_REDUCE && !function->call.reduce) ||
                       (function->kind == LEAT_FUNCTION_UPDATE && !function->call.update) ||
-                      (function->kind == LEAT_FUNCTION_COMBINE && !is_whole(&function->call.combine));
+                      (function->kind == LEAT_FUNCTION_COMBINE && !is_whole(&function->call.combine)) ||
+                      ((function->kind == LEAT_FUNCTION_MAP_WITH_STATE ||
+                        function->kind == LEAT_FUNCTION_MAP_WITH_STATE_SIMPLE) &&
+                       !function->call.map_with_state);
     bool wants_text = function->kind == LEAT_FUNCTION_SPLIT || function->kind == LEAT_FUNCTION_CONTAINS ||
                       function->kind == LEAT_FUNCTION_CONCAT;
     if (is_missing || (wants_text && !function->text)) {

@@ -192,20 +192,3 @@ LeatStream *leat_reduce_by_key(LeatStream *stream, LeatFunction reduce) {
     node->schema = build_with_key_count(stream->context, stream->schema, build_key_count(stream));
     return build_stream(stream->context, node, node->schema);
 }
-
-LeatStream *leat_update_state_by_key(LeatStream *stream, LeatFunction update) {
-    const char *call = "leat_update_state_by_key";
-    if (!build_can_extend(stream, call) ||
-        !build_takes(stream->context, call, &update, 1 << LEAT_FUNCTION_UPDATE, "leat_update_function()"))
-        return NULL;
-    const Schema *state = build_given_schema(stream->context, call, update.schema, 0);
-    if (!state)
-        return NULL;
-    uint32_t key_count = build_key_count(stream);
-    Arena *arena = build_arena(stream->context);
-    PlanNode *node = build_node(stream->context, PLAN_KEYED_PROCESS, call, stream, &update);
-    node->state_schema = state;
-    node->schema =
-        schema_concat(arena, schema_slice(arena, stream->schema, 0, key_count, key_count), state, key_count);
-    return build_stream(stream->context, node, node->schema);
-}

@@ -17,6 +17,16 @@ CHECKED static Status push_all(const Emit *emit, const Chunk *chunk, Error *err)
     return STATUS_OK;
 }
 
+bool emit_is_wanted(const Emit *emit, uint64_t split) {
+    for (uint32_t i = 0; i < emit->edge_count; i++) {
+        const Edge *edge = &emit->edges[i];
+        const OperatorClass *class = edge->to->class;
+        if (!class->has_enough || !class->has_enough(edge->to, split + *edge->split_begin))
+            return true;
+    }
+    return false;
+}
+
 static bool can_move(const Chunk *chunk) {
     if (chunk->selection)
         return false;

@@ -27,7 +27,7 @@
 enum {
     /* Measured: waking a worker and waiting for it costs more than this much text does. */
     INLINE_BYTES_MAX = 64 << 10,
-    INLINE_STATE_KEYS_MAX = 16 << 10, /* a stateful operator visits them all in every batch */
+    INLINE_STATE_KEYS_MAX = 16 << 10, /* of operators that visit them all in every batch */
     INLINE_STATE_BYTES_MAX = 1 << 20, /* a window all its rows */
 };
 
@@ -109,7 +109,7 @@ static EngineNode *input_of(Engine *engine, const EngineNode *node, uint32_t i) 
 
 static bool is_breaker(PlanKind kind) {
     return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_SORT || kind == PLAN_WINDOW ||
-           kind == PLAN_KEYED_PROCESS || kind == PLAN_COGROUP;
+           kind == PLAN_KEYED_PROCESS || kind == PLAN_STATE_SNAPSHOTS || kind == PLAN_COGROUP;
 }
 
 static void give_levels(Engine *engine) {
@@ -129,6 +129,8 @@ static void give_levels(Engine *engine) {
 static void add_routes(Engine *engine, uint32_t from, uint32_t at, const Hop *hops, uint32_t hop_count) {
     for (uint32_t i = at + 1; i < engine->plan->node_count; i++) {
         const PlanNode *consumer = engine->plan->nodes[i];
+        if (consumer->kind == PLAN_STATE_SNAPSHOTS) /* looks at the state, not at rows */
+            continue;
         for (uint32_t k = 0; k < consumer->input_count; k++) {
             if (consumer->inputs[k]->index != at)
                 continue;
@@ -200,10 +202,13 @@ static void close_users(const EngineNode *node, uint32_t which) {
 }
 
 CHECKED static Status create_keyed_state(Engine *engine, EngineNode *node, Error *err) {
+    if (node->state) /* its snapshots were compiled before it */
+        return STATUS_OK;
     KeyedStateOptions options = {.partition_count = engine->options.partition_count,
                                  .budget = engine->options.budget_state,
                                  .who = node->who,
-                                 .constant_hash = engine->options.constant_hash};
+                                 .constant_hash = engine->options.constant_hash,
+                                 .timeout_ms = node->node->timeout_ms};
     return keyed_state_create(options, &node->state, err);
 }
 
@@ -222,10 +227,11 @@ CHECKED static Status create_window_state(Engine *engine, EngineNode *node, Erro
 
 CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *err) {
     const PlanNode *plan_node = node->node;
-    if (plan_node->kind == PLAN_WINDOW)
-        TRY(create_window_state(engine, node, err));
-    else if (plan_is_stateful(plan_node))
-        TRY(create_keyed_state(engine, node, err));
+    EngineNode *owner = plan_node->kind == PLAN_STATE_SNAPSHOTS ? input_of(engine, node, 0) : node;
+    if (owner->node->kind == PLAN_WINDOW)
+        TRY(create_window_state(engine, owner, err));
+    else if (plan_is_stateful(owner->node))
+        TRY(create_keyed_state(engine, owner, err));
     ProducerOptions options = {
         .node = plan_node,
         .decoded = node->rows,
@@ -234,7 +240,7 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         .users = node->users[FUNCTION_OWN],
         .inverse_users = node->users[FUNCTION_INVERSE],
         .filter_users = node->users[FUNCTION_FILTER],
-        .state = node->state,
+        .state = owner->state,
         .budget = engine->options.budget_in_flight,
         .who = node->who,
         .chunk_rows_max = engine->options.chunk_rows_max,
@@ -255,6 +261,8 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         return keyed_process_create(&options, &node->producer, err);
     case PLAN_COGROUP:
         return cogroup_create(&options, &node->producer, err);
+    case PLAN_STATE_SNAPSHOTS:
+        return state_snapshots_create(&options, &node->producer, err);
     default:
         return STATUS_OK;
     }
@@ -403,7 +411,7 @@ CHECKED static Status find_presence(Engine *engine, EngineNode *node, EngineBatc
             return error_set(err, STATUS_INVALID, "%s: its %s stream has no batch at %" PRId64 " ms",
                              plan_node->call, k == 0 ? "first" : "second", batch.time_ms);
     node->has_batch = is_due && (input_of(engine, node, 0)->has_batch || plan_node->kind == PLAN_WINDOW ||
-                                 (node->state && node->had_batch));
+                                 plan_is_map_with_state(plan_node) || (node->state && node->had_batch));
     return STATUS_OK;
 }
 
@@ -453,23 +461,35 @@ static EngineStats state_stats(const Engine *engine) {
     return stats;
 }
 
+/* Does the node look at every key of a state in each batch? */
+static const NodeState *visited_state(const Engine *engine, const EngineNode *node) {
+    if (node->node->kind == PLAN_STATE_SNAPSHOTS)
+        return engine->nodes[node->node->inputs[0]->index].state;
+    return plan_is_map_with_state(node->node) ? NULL : node->state;
+}
+
 static bool is_small(const Engine *engine) {
-    uint64_t size_bytes = 0;
+    uint64_t size_bytes = 0, key_count = 0, state_bytes = 0;
     for (uint32_t i = 0; i < engine->plan->node_count; i++) {
         const EngineNode *node = &engine->nodes[i];
         for (uint32_t s = 0; node->input && node->has_batch && s < node->input->splits.count; s++)
             size_bytes += node->input->splits.splits[s]->size_bytes;
+        const NodeState *state = visited_state(engine, node);
+        if (state)
+            state->class->count(state, &key_count, &state_bytes);
     }
-    EngineStats state = state_stats(engine);
-    return size_bytes < INLINE_BYTES_MAX && state.state_keys < INLINE_STATE_KEYS_MAX &&
-           state.state_bytes < INLINE_STATE_BYTES_MAX;
+    return size_bytes < INLINE_BYTES_MAX && key_count < INLINE_STATE_KEYS_MAX &&
+           state_bytes < INLINE_STATE_BYTES_MAX;
 }
 
 static void begin_producer(Engine *engine, EngineNode *node, EngineBatch batch) {
     for (uint32_t k = 0; k < node->node->input_count; k++)
         node->input_splits[k] = input_of(engine, node, k)->split_count;
-    ProducerBatch begun = {
-        .batch = batch, .input = node->input, .split_counts = node->input_splits, .is_due = node->has_batch};
+    ProducerBatch begun = {.batch = batch,
+                           .input = node->input,
+                           .split_counts = node->input_splits,
+                           .is_due = node->has_batch,
+                           .is_first = node->state && !node->had_batch};
     node->producer->class->begin(node->producer, &begun);
 }
 

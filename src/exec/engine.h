@@ -12,7 +12,7 @@
  *   E4  A source without a batch (has_batch false) gives none to what depends on it; a node of several inputs
  *       of which one has none is an error (INVALID, naming the call); a stateful operator runs over its old
  *       state, unless it never had a batch before (an empty one is enough; this is part of its state). A
- *       window gives what it has kept.
+ *       window gives what it has kept, and a map with state always gives a batch.
  *   E5  A node gives a batch only where the batch id is a multiple of its slide.
  *
  * Memory   chunks and partial results are charged to budget_in_flight, state to budget_state, what windows

@@ -30,6 +30,22 @@ LeatFunction leat_update_function(const char *state_schema, LeatUpdateFunction f
         .kind = LEAT_FUNCTION_UPDATE, .schema = state_schema, .call.update = function, .user = user};
 }
 
+LeatFunction leat_map_with_state_function(const char *state_schema, const char *schema,
+                                          LeatMapWithStateFunction function, void *user) {
+    return (LeatFunction){.kind = LEAT_FUNCTION_MAP_WITH_STATE,
+                          .schema = schema,
+                          .state_schema = state_schema,
+                          .call.map_with_state = function,
+                          .user = user};
+}
+
+LeatFunction leat_map_with_state_simple_function(const char *state_schema, const char *schema,
+                                                 LeatMapWithStateFunction function, void *user) {
+    LeatFunction simple = leat_map_with_state_function(state_schema, schema, function, user);
+    simple.kind = LEAT_FUNCTION_MAP_WITH_STATE_SIMPLE;
+    return simple;
+}
+
 LeatFunction leat_split(const char *separator) {
     return (LeatFunction){.kind = LEAT_FUNCTION_SPLIT, .schema = "value STRING", .text = separator};
 }

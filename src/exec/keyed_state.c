@@ -3,18 +3,40 @@
 
 #include <stdlib.h>
 
+/* A timeout in so many parts: the timers of one part are looked at together. */
+enum { TIMER_GRANULES = 256 };
+
+typedef struct KeyedPartition {
+    StateStore *store;
+    KeyTimers *timers; /* or NULL */
+} KeyedPartition;
+
 typedef struct KeyedState {
     NodeState state;
-    StateStore *stores[];
+    KeyedPartition partitions[];
 } KeyedState;
 
-static StateStore *store_of(const NodeState *state, uint32_t partition) {
+static const KeyedPartition *partition_of(const NodeState *state, uint32_t partition) {
     ASSERT(partition < state->part_count);
-    return ((const KeyedState *)state)->stores[partition];
+    return &((const KeyedState *)state)->partitions[partition];
+}
+
+static StateStore *store_of(const NodeState *state, uint32_t partition) {
+    return partition_of(state, partition)->store;
+}
+
+static void forget_timers(const NodeState *state, uint32_t partition) {
+    KeyTimers *timers = partition_of(state, partition)->timers;
+    if (timers)
+        key_timers_forget(timers);
 }
 
 StateStore *keyed_state_store(NodeState *state, uint32_t partition) {
     return store_of(state, partition);
+}
+
+KeyTimers *keyed_state_timers(NodeState *state, uint32_t partition) {
+    return partition_of(state, partition)->timers;
 }
 
 static void keyed_begin(NodeState *state) {
@@ -36,11 +58,14 @@ static void keyed_keep(NodeState *state) {
 }
 
 static void keyed_rollback(NodeState *state) {
-    for (uint32_t p = 0; p < state->part_count; p++)
+    for (uint32_t p = 0; p < state->part_count; p++) {
         state_store_rollback(store_of(state, p));
+        forget_timers(state, p);
+    }
 }
 
 CHECKED static Status keyed_apply(NodeState *state, uint32_t part, Str delta, Error *err) {
+    forget_timers(state, part);
     return state_store_apply(store_of(state, part), delta, err);
 }
 
@@ -49,6 +74,7 @@ CHECKED static Status keyed_save(NodeState *state, uint32_t section, StateSink s
 }
 
 CHECKED static Status keyed_load(NodeState *state, uint32_t section, StateFeed feed, Error *err) {
+    forget_timers(state, section);
     return state_store_load(store_of(state, section), feed, err);
 }
 
@@ -57,12 +83,16 @@ static void keyed_count(const NodeState *state, uint64_t *keys, uint64_t *bytes)
         StateStoreStats stats = state_store_stats(store_of(state, p));
         *keys += stats.key_count;
         *bytes += stats.size_bytes;
+        const KeyTimers *timers = partition_of(state, p)->timers;
+        *bytes += timers ? key_timers_size_bytes(timers) : 0;
     }
 }
 
 static void keyed_destroy(NodeState *state) {
-    for (uint32_t p = 0; p < state->part_count; p++)
+    for (uint32_t p = 0; p < state->part_count; p++) {
         state_store_destroy(store_of(state, p));
+        key_timers_destroy(partition_of(state, p)->timers);
+    }
     free(state);
 }
 
@@ -81,7 +111,7 @@ static const NodeStateClass keyed_class = {
 
 Status keyed_state_create(KeyedStateOptions options, NodeState **out, Error *err) {
     uint32_t count = options.partition_count;
-    KeyedState *keyed = xcalloc(1, sizeof *keyed + count * sizeof(StateStore *));
+    KeyedState *keyed = xcalloc(1, sizeof *keyed + count * sizeof(KeyedPartition));
     keyed->state = (NodeState){.class = &keyed_class, .part_count = count, .section_count = count};
     *out = NULL;
     for (uint32_t p = 0; p < count; p++) {
@@ -90,7 +120,10 @@ Status keyed_state_create(KeyedStateOptions options, NodeState **out, Error *err
                                    .budget = options.budget,
                                    .who = options.who,
                                    .constant_hash = options.constant_hash};
-        Status st = state_store_create(store, &keyed->stores[p], err);
+        int64_t granule_ms = options.timeout_ms / TIMER_GRANULES + 1;
+        if (options.timeout_ms > 0)
+            keyed->partitions[p].timers = key_timers_create(granule_ms, options.budget, options.who);
+        Status st = state_store_create(store, &keyed->partitions[p].store, err);
         if (st != STATUS_OK) {
             keyed_destroy(&keyed->state);
             return st;

@@ -48,11 +48,17 @@ CHECKED static Status collect_push(Operator *op, const Chunk *in, Error *err) {
     return STATUS_OK;
 }
 
+static bool collect_has_enough(const Operator *op, uint64_t split) {
+    const Collector *collector = ((const CollectOperator *)op)->collector;
+    return collector->row_counts[split] >= collector->row_limit;
+}
+
 static void collect_destroy(Operator *op) {
     free(op);
 }
 
-static const OperatorClass collect_class = {.push = collect_push, .destroy = collect_destroy};
+static const OperatorClass collect_class = {
+    .push = collect_push, .has_enough = collect_has_enough, .destroy = collect_destroy};
 
 Status collector_open_operator(Collector *collector, Operator **out, Error *err) {
     (void)err;

@@ -40,6 +40,8 @@ typedef struct Emit {
 
 /* Pushes the chunk to every edge, cut into pieces of at most chunk_rows_max rows; of no rows, nothing. */
 CHECKED Status emit_chunk(const Emit *emit, const Chunk *chunk, Error *err);
+/* False: nobody looks at more rows of the split than it has had. They need not be made. */
+bool emit_is_wanted(const Emit *emit, uint64_t split);
 
 /* ---- what takes rows ---- */
 
@@ -56,6 +58,8 @@ typedef struct LineRun {
 typedef struct OperatorClass {
     CHECKED Status (*push)(Operator *op, const Chunk *in, Error *err);
     CHECKED Status (*push_lines)(Operator *op, const LineRun *in, Error *err); /* NULL: takes chunks only */
+    /* NULL: never. True: it looks at no more rows of the split than it has had. */
+    bool (*has_enough)(const Operator *op, uint64_t split);
     void (*destroy)(Operator *op);
 } OperatorClass;
 
@@ -95,6 +99,7 @@ typedef struct ProducerBatch {
     /* Will it give rows in this batch? If not it only takes what there is: prepare and produce are not
      * called. */
     bool is_due;
+    bool is_first; /* of a stateful node: its state begins with this batch (E4), if it is due */
 } ProducerBatch;
 
 typedef struct ProducerClass {
@@ -126,7 +131,9 @@ typedef struct ProducerOptions {
     uint32_t worker_count, partition_count;
     /* Of the node's functions, per worker; borrowed as long as the producer. */
     void *const *users, *const *inverse_users, *const *filter_users;
-    NodeState *state; /* of a stateful node; borrowed; the engine begins, keeps and rolls back */
+    /* Of a stateful node, or the one whose snapshots it gives; borrowed; the engine begins, keeps and rolls
+     * back. */
+    NodeState *state;
     Budget *budget;
     const char *who;
     uint32_t chunk_rows_max;
@@ -143,6 +150,7 @@ CHECKED Status cogroup_create(const ProducerOptions *options, Producer **out, Er
 CHECKED Status window_create(const ProducerOptions *options, Producer **out, Error *err);
 /* Its state is a keyed_state. */
 CHECKED Status keyed_process_create(const ProducerOptions *options, Producer **out, Error *err);
+CHECKED Status state_snapshots_create(const ProducerOptions *options, Producer **out, Error *err);
 
 /* Since the batch began, of all workers; call between rounds. */
 typedef struct ScanStats {

@@ -36,7 +36,7 @@ void row_view_deinit(RowView *view) {
     free(view->cells);
 }
 
-static void set_null(RowView *view, uint32_t column) {
+void row_view_set_null(RowView *view, uint32_t column) {
     view->columns[column].validity = no_validity;
     /* Reads as 0 or as an empty text; a text has a data pointer (leat_str_split). */
     if (type_is_string(view->columns[column].type))
@@ -47,24 +47,24 @@ static void set_null(RowView *view, uint32_t column) {
 
 void row_view_set_all_null(RowView *view, uint32_t column_count) {
     for (uint32_t c = 0; c < column_count; c++)
-        set_null(view, c);
+        row_view_set_null(view, c);
 }
 
 CHECKED static Status refuse_bytes(Str bytes, Error *err) {
     return error_set(err, STATUS_CORRUPT, "an encoded row of %zu bytes is not one of its schema", bytes.size);
 }
 
-static void set_str(RowView *view, uint32_t column, Str str) {
+void row_view_set_str(RowView *view, uint32_t column, Str str) {
     view->columns[column].validity = NULL;
     view->cells[column].str = str;
 }
 
-static void set_decimal(RowView *view, uint32_t column, LeatDecimal decimal) {
+void row_view_set_decimal(RowView *view, uint32_t column, LeatDecimal decimal) {
     view->columns[column].validity = NULL;
     view->cells[column].decimal = decimal;
 }
 
-static void set_word(RowView *view, uint32_t column, uint64_t word) {
+void row_view_set_word(RowView *view, uint32_t column, uint64_t word) {
     view->columns[column].validity = NULL;
     view->cells[column].word = word;
 }
@@ -72,7 +72,7 @@ static void set_word(RowView *view, uint32_t column, uint64_t word) {
 /* A single word. */
 CHECKED static Status view_word(RowView *view, Str bytes, Error *err) {
     Reader reader = reader_of(bytes);
-    set_word(view, 0, reader_u64(&reader));
+    row_view_set_word(view, 0, reader_u64(&reader));
     return reader.failed || !reader_at_end(&reader) ? refuse_bytes(bytes, err) : STATUS_OK;
 }
 
@@ -80,25 +80,25 @@ Status row_view_value(RowView *view, Str bytes, uint32_t column_count, Error *er
     if (column_count == 1 && type_is_word(view->columns[0].type)) {
         if (bytes.size > 0)
             return view_word(view, bytes, err);
-        set_null(view, 0);
+        row_view_set_null(view, 0);
         return STATUS_OK;
     }
     Reader reader = reader_of(bytes);
     for (uint32_t c = 0; c < column_count; c++) {
         uint8_t tag = reader_u8(&reader);
         if (tag == 0) {
-            set_null(view, c);
+            row_view_set_null(view, c);
             continue;
         }
         LeatType kind = view->columns[c].type;
         if (tag != 1)
             return refuse_bytes(bytes, err);
         if (type_is_string(kind))
-            set_str(view, c, reader_bytes(&reader, reader_u32(&reader)));
+            row_view_set_str(view, c, reader_bytes(&reader, reader_u32(&reader)));
         else if (kind == LEAT_DECIMAL)
-            set_decimal(view, c, codec_read_decimal(&reader));
+            row_view_set_decimal(view, c, codec_read_decimal(&reader));
         else
-            set_word(view, c, kind == LEAT_BOOLEAN ? reader_u8(&reader) : codec_read_word(&reader, kind));
+            row_view_set_word(view, c, kind == LEAT_BOOLEAN ? reader_u8(&reader) : codec_read_word(&reader, kind));
     }
     return reader.failed || !reader_at_end(&reader) ? refuse_bytes(bytes, err) : STATUS_OK;
 }
@@ -107,11 +107,11 @@ Status row_view_key(RowView *view, const Key *key, uint32_t key_count, Error *er
     Str bytes = key_str(key);
     LeatType kind = view->columns[0].type;
     if (key->size == KEY_NULL_SIZE) {
-        set_null(view, 0);
+        row_view_set_null(view, 0);
     } else if (key_count > 1 || (!type_is_string(kind) && !type_is_word(kind))) {
         return row_view_value(view, bytes, key_count, err);
     } else if (type_is_string(kind)) {
-        set_str(view, 0, bytes);
+        row_view_set_str(view, 0, bytes);
     } else {
         return view_word(view, bytes, err);
     }
@@ -223,5 +223,11 @@ void one_row_encode(const OneRow *row, Text *out) {
     uint32_t count = row->schema->column_count;
     for (uint32_t c = 0; c < count; c++)
         row_cell_encode(row->out->columns[c].type, count == 1, one_row_is_null(row, c), one_row_cell(row, c),
+                        out);
+}
+
+void row_view_encode(const RowView *view, uint32_t column_count, Text *out) {
+    for (uint32_t c = 0; c < column_count; c++)
+        row_cell_encode(view->columns[c].type, column_count == 1, row_view_is_null(view, c), view->cells[c],
                         out);
 }

@@ -39,6 +39,27 @@ void row_view_set_all_null(RowView *view, uint32_t column_count);
 /* Show encoded bytes, which are borrowed.  CORRUPT. */
 CHECKED Status row_view_key(RowView *view, const Key *key, uint32_t key_count, Error *err);
 CHECKED Status row_view_value(RowView *view, Str bytes, uint32_t column_count, Error *err);
+/* Change what it shows; a string is borrowed. */
+void row_view_set_null(RowView *view, uint32_t column);
+void row_view_set_word(RowView *view, uint32_t column, uint64_t word); /* RowCell.word */
+void row_view_set_decimal(RowView *view, uint32_t column, LeatDecimal decimal);
+void row_view_set_str(RowView *view, uint32_t column, Str str);
+static inline bool row_view_is_null(const RowView *view, uint32_t column) {
+    return view->columns[column].validity != NULL;
+}
+/* Appends the first `column_count` columns as a value (codec.h). */
+void row_view_encode(const RowView *view, uint32_t column_count, Text *out);
+
+/* Is it a single column of 8 bytes, which stands for its own bytes, in keys and in values? */
+static inline bool row_is_one_word(const Schema *schema, uint32_t column_count) {
+    LeatType kind = schema->fields[0].type.kind;
+    return column_count == 1 && type_is_word(kind) && type_value_size(kind) == sizeof(uint64_t);
+}
+/* Of such a row that is not null: what row_view_key and row_view_value do, without a call. */
+static inline void row_view_word(RowView *view, const void *bytes) {
+    memcpy(&view->cells[0].word, bytes, sizeof view->cells[0].word);
+    view->columns[0].validity = NULL;
+}
 
 typedef struct OneRow {
     const Schema *schema;
@@ -64,6 +85,18 @@ static inline bool one_row_is_null(const OneRow *row, uint32_t column) {
 }
 /* The bytes of a string are borrowed until the next begin. */
 RowCell one_row_cell(const OneRow *row, uint32_t column);
+/* Of such a row: one_row_begin without an input, and the word it was given. */
+static inline void one_row_begin_word(OneRow *row) {
+    LeatOut *out = row->out;
+    *(uint64_t *)out->columns[0].data = 0;
+    out->columns[0].nulls[0] = 0;
+    out->has_nulls = false;
+    out->row = 0;
+    row->overflow_rows = 0;
+}
+static inline const uint64_t *one_row_word(const OneRow *row) {
+    return row->out->columns[0].data;
+}
 /* Appends the row as a value (codec.h). */
 void one_row_encode(const OneRow *row, Text *out);
 /* A column of a value (codec.h): of its only column if is_single. */

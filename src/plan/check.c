@@ -210,22 +210,48 @@ CHECKED static Status check_aggregate(const PlanNode *node, Error *err) {
     return node->is_cumulative ? check_inverse(node, err) : STATUS_OK;
 }
 
+/* The state as it is stored: that of the table, and with a timeout when it was updated. */
+static bool is_stored_state(const PlanNode *node, const Schema *table) {
+    const Schema *state = node->state_schema;
+    uint32_t count = table->column_count - table->key_count;
+    if (state->column_count != count + (node->timeout_ms > 0))
+        return false;
+    for (uint32_t c = 0; c < count; c++)
+        if (!type_equal(&state->fields[c].type, &table->fields[table->key_count + c].type))
+            return false;
+    return node->timeout_ms == 0 || state->fields[count].type.kind == LEAT_TIMESTAMP;
+}
+
 CHECKED static Status check_keyed_process(const PlanNode *node, Error *err) {
-    const Schema *in = node->inputs[0]->schema, *out = node->schema, *state = node->state_schema;
-    if (node->function.kind != LEAT_FUNCTION_UPDATE)
+    const Schema *in = node->inputs[0]->schema, *table = plan_table_schema(node), *state = node->state_schema;
+    bool is_map = plan_is_map_with_state(node);
+    if (is_map && node->function.kind != LEAT_FUNCTION_MAP_WITH_STATE &&
+        node->function.kind != LEAT_FUNCTION_MAP_WITH_STATE_SIMPLE)
         return refuse_function(node, err);
-    if (out->key_count == 0)
+    if (table->key_count == 0)
         return error_set(err, STATUS_INVALID, "%s: the stream has no key", node->call);
     TRY(check_given(node, state, err));
-    for (uint32_t c = out->key_count; c < in->column_count; c++)
+    if (is_map)
+        TRY(check_given(node, node->schema, err));
+    for (uint32_t c = table->key_count; c < in->column_count; c++)
         if (type_is_nested(in->fields[c].type.kind))
-            return refuse_column(node, "an update function cannot take", &in->fields[c], err);
-    bool fits =
-        out->key_count <= in->column_count && out->column_count == out->key_count + state->column_count;
-    for (uint32_t c = 0; fits && c < out->column_count; c++)
-        fits = type_equal(&out->fields[c].type,
-                          c < out->key_count ? &in->fields[c].type : &state->fields[c - out->key_count].type);
-    return fits ? STATUS_OK : refuse_schema(node, out, state, err);
+            return refuse_column(node, "a function with state cannot take", &in->fields[c], err);
+    bool fits = table->key_count <= in->column_count && is_stored_state(node, table);
+    for (uint32_t c = 0; fits && c < table->key_count; c++)
+        fits = type_equal(&table->fields[c].type, &in->fields[c].type);
+    if (!fits)
+        return refuse_schema(node, table, state, err);
+    return is_map || have_equal_types(node->schema, table) ? STATUS_OK
+                                                           : refuse_schema(node, node->schema, table, err);
+}
+
+CHECKED static Status check_snapshots(const PlanNode *node, Error *err) {
+    const PlanNode *process = node->inputs[0];
+    if (process->kind != PLAN_KEYED_PROCESS)
+        return error_set(err, STATUS_INVALID, "%s: the stream has no state by key", node->call);
+    return have_equal_types(node->schema, plan_table_schema(process))
+               ? STATUS_OK
+               : refuse_schema(node, node->schema, plan_table_schema(process), err);
 }
 
 CHECKED static Status check_sort(const PlanNode *node, Error *err) {
@@ -290,6 +316,8 @@ Status plan_check_node(const PlanNode *node, Error *err) {
         return check_keyed_process(node, err);
     case PLAN_COGROUP:
         return check_cogroup(node, err);
+    case PLAN_STATE_SNAPSHOTS:
+        return check_snapshots(node, err);
     }
     return refuse_function(node, err);
 }

@@ -34,7 +34,7 @@ static void put_state(const PlanNode *node, Text *out) {
     text_append(out, STR("state"));
     put_field(out, str_from(node->id));
     put_field(out, str_from(node->call));
-    put_columns(out, node->schema, node->schema->key_count);
+    put_columns(out, plan_table_schema(node), plan_table_schema(node)->key_count);
     put_columns(out, node->state_schema, node->state_schema->column_count);
     text_appendf(out, "\t%u", node->function.version);
 }

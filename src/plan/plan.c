@@ -56,6 +56,7 @@ const char *plan_text(Plan *plan, const char *text) {
 
 LeatFunction plan_function(Plan *plan, LeatFunction function) {
     function.schema = plan_text(plan, function.schema);
+    function.state_schema = plan_text(plan, function.state_schema);
     function.text = plan_text(plan, function.text);
     function.name = plan_text(plan, function.name);
     return function;
@@ -69,6 +70,14 @@ bool plan_is_stateful(const PlanNode *node) {
 
 bool plan_needs_checkpoint(const PlanNode *node) {
     return plan_is_stateful(node) && (node->kind != PLAN_WINDOW || node->gives_changes);
+}
+
+bool plan_is_map_with_state(const PlanNode *node) {
+    return node->kind == PLAN_KEYED_PROCESS && node->function.kind != LEAT_FUNCTION_UPDATE;
+}
+
+const Schema *plan_table_schema(const PlanNode *keyed_process) {
+    return keyed_process->table_schema ? keyed_process->table_schema : keyed_process->schema;
 }
 
 bool plan_needs_every_input(const PlanNode *node) {
@@ -220,13 +229,22 @@ Status plan_finish(Plan *plan, Error *err) {
 
 static const char *function_text(const LeatFunction *function) {
     static const char *const texts[] = {
-        [LEAT_FUNCTION_RECORD] = "function",        [LEAT_FUNCTION_CHUNK] = "chunk function",
-        [LEAT_FUNCTION_PREDICATE] = "predicate",    [LEAT_FUNCTION_REDUCE] = "reduce function",
-        [LEAT_FUNCTION_UPDATE] = "update function", [LEAT_FUNCTION_SPLIT] = "leat_split",
-        [LEAT_FUNCTION_CONTAINS] = "leat_contains", [LEAT_FUNCTION_PAIR_WITH_I64] = "leat_pair_with_i64",
-        [LEAT_FUNCTION_SUM] = "leat_sum",           [LEAT_FUNCTION_MIN] = "leat_min",
-        [LEAT_FUNCTION_MAX] = "leat_max",           [LEAT_FUNCTION_CONCAT] = "leat_concat",
-        [LEAT_FUNCTION_SUBTRACT] = "leat_subtract", [LEAT_FUNCTION_COMBINE] = "combine function",
+        [LEAT_FUNCTION_RECORD] = "function",
+        [LEAT_FUNCTION_CHUNK] = "chunk function",
+        [LEAT_FUNCTION_PREDICATE] = "predicate",
+        [LEAT_FUNCTION_REDUCE] = "reduce function",
+        [LEAT_FUNCTION_UPDATE] = "update function",
+        [LEAT_FUNCTION_MAP_WITH_STATE] = "function with state",
+        [LEAT_FUNCTION_MAP_WITH_STATE_SIMPLE] = "simple function with state",
+        [LEAT_FUNCTION_SPLIT] = "leat_split",
+        [LEAT_FUNCTION_CONTAINS] = "leat_contains",
+        [LEAT_FUNCTION_PAIR_WITH_I64] = "leat_pair_with_i64",
+        [LEAT_FUNCTION_SUM] = "leat_sum",
+        [LEAT_FUNCTION_MIN] = "leat_min",
+        [LEAT_FUNCTION_MAX] = "leat_max",
+        [LEAT_FUNCTION_CONCAT] = "leat_concat",
+        [LEAT_FUNCTION_SUBTRACT] = "leat_subtract",
+        [LEAT_FUNCTION_COMBINE] = "combine function",
     };
     return texts[function->kind];
 }
@@ -234,7 +252,7 @@ static const char *function_text(const LeatFunction *function) {
 static bool has_function(const PlanNode *node) {
     return node->kind != PLAN_SOURCE && node->kind != PLAN_UNION && node->kind != PLAN_COUNT &&
            node->kind != PLAN_SORT && node->kind != PLAN_WINDOW && node->kind != PLAN_COGROUP &&
-           node->kind != PLAN_OUTPUT;
+           node->kind != PLAN_STATE_SNAPSHOTS && node->kind != PLAN_OUTPUT;
 }
 
 static void format_order(const PlanNode *node, Text *out) {

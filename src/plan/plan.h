@@ -26,8 +26,9 @@ typedef enum PlanKind {
     PLAN_COUNT,     /* one row, also for an empty batch */
     PLAN_SORT,      /* all rows in order, or the first row_limit of them */
     PLAN_WINDOW,    /* the rows of the last batches; stateful */
-    PLAN_KEYED_PROCESS, /* function: update; stateful */
-    PLAN_COGROUP,       /* the values of each key, of one input or of two side by side; `cogroup` */
+    PLAN_KEYED_PROCESS,   /* function: update, map_with_state; stateful */
+    PLAN_STATE_SNAPSHOTS, /* the state of its input, a PLAN_KEYED_PROCESS, after each batch of it */
+    PLAN_COGROUP,         /* the values of each key, of one input or of two side by side; `cogroup` */
     PLAN_OUTPUT,
 } PlanKind;
 
@@ -90,7 +91,15 @@ struct PlanNode {
     bool skips_empty;
 
     /* PLAN_KEYED_PROCESS; a cumulative PLAN_AGGREGATE: its values */
+    /* As it is stored: the columns of the user, and behind them, where there is a timeout, "updated
+     * TIMESTAMP". */
     const Schema *state_schema;
+    /* Key columns and state columns of the user. NULL: `schema` is that. */
+    const Schema *table_schema;
+    int64_t timeout_ms;    /* 0: none */
+    uint64_t check_slides; /* of a timeout: it is looked at where the batch id is a multiple of it */
+    void (*initial_state)(LeatOut *out, void *user); /* rows of the table, for the first batch; or NULL */
+    void *initial_user;
 
     /* PLAN_SORT: by the first of these columns, where it is equal by the next. Scalar columns, at least one. */
     const PlanOrder *order;
@@ -157,6 +166,9 @@ Schema *plan_cogroup_schema(Arena *arena, PlanCogroup mode, const Schema *const 
 bool plan_is_stateful(const PlanNode *node);
 /* Is it refused without a checkpoint directory? A window of rows is not: it forgets with the process. */
 bool plan_needs_checkpoint(const PlanNode *node);
+/* PLAN_KEYED_PROCESS by mapWithState: it gives a batch also where its input has none. */
+bool plan_is_map_with_state(const PlanNode *node);
+const Schema *plan_table_schema(const PlanNode *keyed_process);
 /* Does it fail when one of its inputs has no batch at a time at which it is due? Others give none then. */
 bool plan_needs_every_input(const PlanNode *node);
 /* The first STRING column, which leat_split and leat_contains work on; column_count: there is none. */

@@ -464,6 +464,15 @@ KeySlot *key_table_find(const KeyTable *table, const Key *key, uint64_t hash) {
     return slot->hash == KEY_SLOT_EMPTY ? NULL : slot;
 }
 
+KeySlot *key_table_next_of_hash(const KeyTable *table, uint64_t hash, KeySlot *after) {
+    hash = hash_stored(hash);
+    ASSERT(is_in_range(table, hash));
+    KeySlot *slot = after ? after + 1 : &table->slots[home_of(table, hash)];
+    while (slot->hash != KEY_SLOT_EMPTY && slot->hash != hash)
+        slot++;
+    return slot->hash == KEY_SLOT_EMPTY ? NULL : slot;
+}
+
 Status key_table_upsert(KeyTable *table, const Key *key, uint64_t hash, KeySlot **out, bool *is_new,
                         Error *err) {
     hash = hash_stored(hash);

@@ -99,6 +99,8 @@ uint64_t key_hash(const Key *key);
 
 /* NULL: no such key. The slot is borrowed until the table grows, is ordered, cleared or removed from. */
 KeySlot *key_table_find(const KeyTable *table, const Key *key, uint64_t hash);
+/* The next slot of a key with this hash, in no order; `after` NULL: the first. NULL: there is no other. */
+KeySlot *key_table_next_of_hash(const KeyTable *table, uint64_t hash, KeySlot *after);
 /* Finds or inserts (value 0, key bytes copied). *slot as with find; *is_new may be NULL.  NO_MEMORY. */
 CHECKED Status key_table_upsert(KeyTable *table, const Key *key, uint64_t hash, KeySlot **slot, bool *is_new,
                                 Error *err);

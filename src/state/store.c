@@ -392,12 +392,11 @@ failed:
     return st;
 }
 
-Status state_store_put(StateStore *store, const Key *key, uint64_t hash, Str value, Error *err) {
-    ASSERT(store->is_in_batch && owns_hash(store, hash));
+/* `slot`: of the key, or NULL. */
+static Status put(StateStore *store, KeySlot *slot, const Key *key, uint64_t hash, Str value, Error *err) {
     if (value.size > VALUE_SIZE_MAX)
         return error_set(err, STATUS_INVALID, "%s: a value of %zu bytes, over the limit of %d",
                          store->options.who, value.size, VALUE_SIZE_MAX);
-    KeySlot *slot = key_table_find(store->table, key, hash);
     const uint64_t *current = slot ? slot_word(store, slot) : NULL;
     bool is_there = current && *current != ABSENT;
     if (is_there && leat_str_equal(word_value(current), value))
@@ -414,9 +413,17 @@ Status state_store_put(StateStore *store, const Key *key, uint64_t hash, Str val
     return STATUS_OK;
 }
 
-Status state_store_remove(StateStore *store, const Key *key, uint64_t hash, Error *err) {
+Status state_store_put(StateStore *store, const Key *key, uint64_t hash, Str value, Error *err) {
+    ASSERT(store->is_in_batch && owns_hash(store, hash));
+    return put(store, key_table_find(store->table, key, hash), key, hash, value, err);
+}
+
+Status state_store_put_at(StateStore *store, const StateEntry *entry, Str value, Error *err) {
     ASSERT(store->is_in_batch);
-    KeySlot *slot = key_table_find(store->table, key, hash);
+    return put(store, entry->slot, entry->key, entry->hash, value, err);
+}
+
+static Status remove_slot(StateStore *store, KeySlot *slot, Error *err) {
     if (!slot || *slot_word(store, slot) == ABSENT)
         return STATUS_OK;
     if (!word_is_changed(slot->value)) {
@@ -429,6 +436,16 @@ Status state_store_remove(StateStore *store, const Key *key, uint64_t hash, Erro
     count(&store->key_count, (uint64_t)-1);
     count(&store->remove_count, 1);
     return STATUS_OK;
+}
+
+Status state_store_remove(StateStore *store, const Key *key, uint64_t hash, Error *err) {
+    ASSERT(store->is_in_batch);
+    return remove_slot(store, key_table_find(store->table, key, hash), err);
+}
+
+Status state_store_remove_at(StateStore *store, const StateEntry *entry, Error *err) {
+    ASSERT(store->is_in_batch);
+    return remove_slot(store, entry->slot, err);
 }
 
 bool state_store_is_changed(const StateStore *store) {
@@ -557,6 +574,49 @@ bool state_store_next(StateScan *scan) {
         return true;
     }
     return false;
+}
+
+/* The word is copied: the list of undos, where it may stand, moves when it grows. */
+static inline void set_entry(StateEntry *entry, KeySlot *slot, uint64_t word) {
+    entry->key = &slot->key;
+    entry->hash = slot->hash;
+    entry->slot = slot;
+    entry->word = word;
+    entry->value = word_value(&entry->word);
+}
+
+uint32_t state_store_next_entries(StateScan *scan, StateEntry *entries, uint32_t count_max) {
+    const StateStore *store = scan->store;
+    KeySlot *slots = key_table_slots(store->table);
+    uint64_t at = scan->cursor, end = key_table_slot_count(store->table);
+    uint32_t entry_count = 0;
+    for (; at < end && entry_count < count_max; at++) {
+        KeySlot *slot = &slots[at];
+        if (slot->hash == KEY_SLOT_EMPTY)
+            continue;
+        const uint64_t *word = slot_word(store, slot);
+        if (*word == ABSENT) /* S2 */
+            continue;
+        set_entry(&entries[entry_count++], slot, *word);
+    }
+    scan->cursor = at;
+    return entry_count;
+}
+
+bool state_store_next_of_hash(const StateStore *store, uint64_t hash, StateEntry *entry) {
+    KeySlot *slot = entry->slot;
+    while ((slot = key_table_next_of_hash(store->table, hash, slot))) {
+        const uint64_t *word = slot_word(store, slot);
+        if (*word == ABSENT) /* S2 */
+            continue;
+        set_entry(entry, slot, *word);
+        return true;
+    }
+    return false;
+}
+
+Str state_store_value_at(const StateStore *store, const StateEntry *entry) {
+    return word_value(slot_word(store, entry->slot));
 }
 
 /* ---- saving ---- */

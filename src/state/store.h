@@ -81,6 +81,27 @@ typedef struct StateScan {
 StateScan state_store_scan(StateStore *store);
 bool state_store_next(StateScan *scan);
 
+/* A key that has state, and where it stands: for many keys at a time, without looking each up again. Borrowed
+ * until a key is inserted or the batch ends; `value`, which may stand in the entry itself, also only until the
+ * next put or remove of the key. */
+typedef struct StateEntry {
+    const Key *key;
+    uint64_t hash;
+    Str value;
+    KeySlot *slot; /* private, like the next */
+    uint64_t word;
+} StateEntry;
+/* The next entries of a scan, up to `count_max` of them, in hash order; 0: that was all. In place of
+ * state_store_next. */
+uint32_t state_store_next_entries(StateScan *scan, StateEntry *entries, uint32_t count_max);
+/* The next entry whose key has this hash, in no order; *entry is zeroed before the first call. */
+bool state_store_next_of_hash(const StateStore *store, uint64_t hash, StateEntry *entry);
+/* What the value is now, also of a copy of an entry. */
+Str state_store_value_at(const StateStore *store, const StateEntry *entry);
+/* state_store_put and state_store_remove of its key. entry->value is then out of date. */
+CHECKED Status state_store_put_at(StateStore *store, const StateEntry *entry, Str value, Error *err);
+CHECKED Status state_store_remove_at(StateStore *store, const StateEntry *entry, Error *err);
+
 /* ---- saving ---- */
 /* Bytes of a save come and go in pieces, so that a store never needs a second copy of itself in memory. */
 typedef struct StateSink {
