@@ -1065,6 +1065,87 @@ TEST(a_sum_of_too_many_digits_fails_the_batch) {
     leat_context_destroy(ctx);
 }
 
+/* ---- Arrow ---- */
+
+typedef struct ArrowBatch {
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+    bool is_there;
+} ArrowBatch;
+
+static bool keep_arrow(LeatBatch *batch, void *user) {
+    ArrowBatch *kept = user;
+    kept->is_there = leat_batch_to_arrow(batch, &kept->schema, &kept->array);
+    return kept->is_there;
+}
+
+static bool give_arrow(int64_t batch_time_ms, LeatOut *out, void *user) {
+    ArrowBatch *kept = user;
+    return batch_time_ms == 1000 && leat_out_arrow(out, &kept->schema, &kept->array);
+}
+
+static void release_arrow(ArrowBatch *kept) {
+    kept->schema.release(&kept->schema);
+    kept->array.release(&kept->array);
+}
+
+/* What one program exports, which has ended by then, another one reads. */
+TEST(batches_go_through_arrow) {
+    static const Feed feed = WIDTHS;
+    ArrowBatch kept = {0};
+    LeatContext *ctx = manual_context();
+    LeatStream *in = leat_function_stream(ctx, feed.schema, feed_rows, (void *)&feed);
+    leat_foreach_rdd(every_type(in), keep_arrow, &kept);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 1000);
+    leat_context_destroy(ctx);
+    REQUIRE(kept.is_there);
+    CHECK_EQ(kept.array.length, 6);
+    CHECK_STR(kept.schema.children[5]->format, "d:4,2");
+    CHECK_STR(kept.schema.children[5]->name, "d");
+
+    ctx = manual_context();
+    LeatStream *again = leat_function_stream(ctx, "k STRING, " EVERY_NUMBER ", y DATE", give_arrow, &kept);
+    LeatCollector *collected = leat_collect(again);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 1000);
+    CHECK_STR(leat_collected_text(collected, 0),
+              "('a', 100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11))\n"
+              "('a', 100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11))\n"
+              "('b', -1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31))\n"
+              "('c', None, None, None, None, None, None)\n"
+              "('a', 5, 1280, 83886080, 1.25, Decimal('0.05'), datetime.date(1970, 1, 6))\n"
+              "('b', None, None, None, None, None, None)\n");
+    leat_context_destroy(ctx);
+
+    ctx = manual_context();
+    leat_collect(leat_function_stream(ctx, "k STRING", give_arrow, &kept));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 1000);
+    CHECK(leat_await_termination(ctx) != LEAT_EXIT_OK);
+    if (!CHECK(strstr(leat_error(ctx), "Arrow: the columns are (k STRING, t TINYINT") != NULL))
+        printf("    %s\n", leat_error(ctx));
+    leat_context_destroy(ctx);
+    release_arrow(&kept);
+}
+
+/* Lists of a group. */
+TEST(groups_go_to_arrow) {
+    static const Feed feed = {"word STRING", {BATCH("a 1", "b 2", "a 3")}};
+    ArrowBatch kept = {0};
+    LeatContext *ctx = manual_context();
+    LeatStream *in = leat_function_stream(ctx, feed.schema, feed_rows, (void *)&feed);
+    leat_foreach_rdd(leat_group_by_key(only(in, "k STRING, i INT", 3)), keep_arrow, &kept);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 1000);
+    leat_context_destroy(ctx);
+    REQUIRE(kept.is_there);
+    CHECK_EQ(kept.array.length, 2);
+    CHECK_STR(kept.schema.children[1]->format, "+l");
+    CHECK_EQ(kept.array.children[1]->children[0]->length, 3);
+    release_arrow(&kept);
+}
+
 typedef struct Seen {
     int calls;
     int64_t times[8], counts[8], sums[8], taken[8], chunk_rows[8];

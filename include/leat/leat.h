@@ -26,10 +26,12 @@
  *   row.h        rows as functions read and give them
  *   batch.h      one batch, as an output sees it
  *   str.h        byte strings and their iterators
+ *   arrow.h      rows to and from Apache Arrow
  */
 #ifndef LEAT_LEAT_H
 #define LEAT_LEAT_H
 
+#include "leat/arrow.h"
 #include "leat/batch.h"
 #include "leat/context.h"
 #include "leat/function.h"

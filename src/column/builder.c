@@ -753,6 +753,10 @@ Status builder_out_status(const Builder *b, Error *err) {
     return b->status;
 }
 
+const Schema *builder_schema(const Builder *b) {
+    return b->schema;
+}
+
 void builder_flush(Builder *b) {
     if (b->status == STATUS_OK)
         b->flush(b, b->flush_self);

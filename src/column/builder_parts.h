@@ -46,6 +46,7 @@ static inline Builder *builder_of(LeatOut *out) {
     return (Builder *)out;
 }
 void builder_flush(Builder *builder);
+const Schema *builder_schema(const Builder *builder);
 /* Room for `row_count` rows, by a flush where needed; what functions write there is cleared later. */
 void builder_reserve(Builder *builder, uint32_t row_count);
 Str builder_keep(Builder *builder, Str bytes);

@@ -4,6 +4,7 @@
  *       returns: rows that were handed out stay readable. */
 #include "dstream/context.h"
 
+#include "column/arrow.h"
 #include "column/builder.h"
 
 #include <inttypes.h>
@@ -124,6 +125,24 @@ bool leat_batch_for_each_chunk(LeatBatch *batch, bool (*function)(const LeatChun
                 return false;
         }
     }
+    return true;
+}
+
+bool leat_batch_to_arrow(LeatBatch *batch, struct ArrowSchema *schema, struct ArrowArray *array) {
+    Error err = {0};
+    ArrowExport *export = arrow_export_create(batch->schema);
+    for (uint32_t p = 0; p < batch->data->partition_count; p++) {
+        for (uint32_t c = 0; c < batch->data->partitions[p].chunk_count; c++) {
+            const LeatChunk *chunk = bind(batch, p, c);
+            Status st = chunk ? arrow_export_add(export, chunk, &err) : batch->error.status;
+            if (st == STATUS_OK)
+                continue;
+            fail(batch, st, err.message);
+            arrow_export_destroy(export);
+            return false;
+        }
+    }
+    arrow_export_finish(export, schema, array);
     return true;
 }
 
