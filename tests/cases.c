@@ -116,7 +116,7 @@ static Run open_run(const Case *c, Setting s, const char *directory) {
     LeatStream *inputs[INPUTS_MAX] = {0};
     for (int i = 0; i < INPUTS_MAX && c->feeds[i].schema; i++)
         inputs[i] = leat_function_stream(run.ctx, c->feeds[i].schema, feed_rows, (void *)&c->feeds[i]);
-    run.collector = leat_collect(c->build(inputs));
+    run.collector = leat_collect(c->build ? c->build(inputs) : c->build_in(run.ctx, inputs));
     int code = leat_start(run.ctx);
     if (s.memory_kib ? code != LEAT_EXIT_OK && code != LEAT_EXIT_OS : code != LEAT_EXIT_OK) {
         CHECK_EQ(code, LEAT_EXIT_OK);

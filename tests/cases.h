@@ -50,6 +50,7 @@ typedef struct Case {
     Feed feeds[INPUTS_MAX];
     int batch_count;
     LeatStream *(*build)(LeatStream *const *inputs);
+    LeatStream *(*build_in)(LeatContext *ctx, LeatStream *const *inputs); /* in its place */
     const char *expected[BATCHES_MAX]; /* lines, sorted where is_set; NULL: no batch */
     bool is_set;                       /* order is not part of the answer */
     bool has_state;                    /* needs a checkpoint directory */

@@ -239,6 +239,31 @@ TEST(network_wordcount_as_the_seed_shows) {
     free(program);
 }
 
+TEST(blacklist_counts_what_is_not_on_it) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/spam.txt", check_tmpdir());
+    FILE *file = fopen(path, "w");
+    REQUIRE(file != NULL);
+    CHECK(fputs("buy\r\nnow\nbuy\n", file) >= 0);
+    CHECK(fclose(file) == 0);
+    Server server = server_open();
+    Program *program =
+        start("examples/blacklist", "localhost", server.port, "spam.txt", "--interval", "50", NULL);
+    int connection = server_accept(&server);
+    say(connection, "buy apples now buy pears apples\n");
+    prints(program, "('apples', 2)\n('pears', 1)\n\n");
+    say(connection, "now\nonly\n");
+    prints(program, "('only', 1)\n\n");
+    send_signal(program, SIGTERM);
+    CHECK_END(program, 0);
+    CHECK(strstr(program->out.text, "buy") == NULL);
+    CHECK(is_pprint(program->out.text));
+    CHECK_STR(program->err.text, "");
+    close(connection);
+    close(server.listener);
+    free(program);
+}
+
 TEST(a_program_connects_again) {
     Server server = server_open();
     Program *program =

@@ -1,8 +1,26 @@
 /* leat/batch.h - the handle of one batch of one stream (Spark's RDD of an interval).
  *
- * Given to the functions of leat_foreach_rdd; it and the rows that came from it are valid until the function
- * returns. Rows have a fixed order, the same for any number of workers: by partition, and within one as the
- * input has them, or by the hash of their key behind an operation by key. Spark leaves that order open.
+ * A batch is looked at through a LeatBatch, and built on through a LeatStream: the same calls that make streams
+ * of streams make batches of batches.
+ *
+ *     static bool report(LeatBatch *batch, void *user)          given to leat_foreach_rdd
+ *     {
+ *         LeatStream *all = leat_batch_stream(batch);
+ *         LeatBatch *best = leat_batch_run(leat_top(all, 10, "n DESC"));
+ *         LeatRows rows = leat_batch_collect(best);
+ *         ...
+ *     }
+ *
+ *   - Handles, what is built on them, and rows are valid until the function that got the batch returns.
+ *   - What is built runs when leat_batch_run asks for it, or when leat_transform takes it. What the n-th of
+ *     these runs of a function was compiled to is kept and runs again as long as the function builds the same:
+ *     the same calls, schemas, functions and `user` pointers. So `user` must live until the next batch at least,
+ *     and hooks `open` are called when something is compiled, not in every batch.
+ *   - Windows, state and outputs go on from batch to batch, and are refused here.
+ *   - The first mistake of a building call fails the batch, with a message that names the call. These calls
+ *     accept the NULL that a failed one gave.
+ *   - Rows have a fixed order, the same for any number of workers: by partition, and within one as the input has
+ *     them, or by the hash of their key behind an operation by key. Spark leaves that order open.
  *
  * Threads  the driver's thread only.
  */
@@ -40,6 +58,11 @@ LEAT_API bool leat_rows_next(LeatRows *rows, LeatRow *row);          /* false: t
 /* Calls `function` with each chunk, in order. A false result ends the walk and is given back. */
 LEAT_API bool leat_batch_for_each_chunk(LeatBatch *batch,
                                         bool (*function)(const LeatChunk *chunk, void *user), void *user);
+
+/* The batch as a stream, to build on. */
+LEAT_API LeatStream *leat_batch_stream(LeatBatch *batch);
+/* Runs what was built, on all workers. NULL: it failed, and with it the batch. */
+LEAT_API LeatBatch *leat_batch_run(LeatStream *stream);
 
 /* The output fails, whatever its function returns, and this is why. The first message counts. */
 LEAT_API void leat_batch_fail(LeatBatch *batch, const char *message);

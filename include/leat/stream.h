@@ -57,6 +57,19 @@ typedef bool (*LeatBatchFunction)(int64_t batch_time_ms, LeatOut *out, void *use
 LEAT_API LeatStream *leat_function_stream(LeatContext *context, const char *schema,
                                           LeatBatchFunction function, void *user);
 
+/* Rows that are always the same (Spark's RDD beside the streams, and its ConstantInputDStream): read or made at
+ * once, by this call, and kept once; their memory is not part of the option `memory`. As a stream they are the
+ * batch of every time. Inside of leat_transform and leat_foreach_rdd they, and what stateless operations make
+ * of them before the start, stand beside the handle of a batch: a blacklist to join with. What was made of them
+ * is computed once, too.
+ *
+ * leat_text_file: the lines of a file, "value STRING". leat_rows: the function emits all rows and returns true;
+ * false is a mistake of the program. */
+LEAT_API LeatStream *leat_text_file(LeatContext *context, const char *path);
+typedef bool (*LeatRowsFunction)(LeatOut *out, void *user);
+LEAT_API LeatStream *leat_rows(LeatContext *context, const char *schema, LeatRowsFunction function,
+                               void *user);
+
 /* ---- operations ---- */
 
 /* The same rows; the first `column_count` columns, at least one, are the key. */
@@ -128,6 +141,25 @@ LEAT_API LeatStream *leat_join(LeatStream *a, LeatStream *b);
 LEAT_API LeatStream *leat_left_outer_join(LeatStream *a, LeatStream *b);
 LEAT_API LeatStream *leat_right_outer_join(LeatStream *a, LeatStream *b);
 LEAT_API LeatStream *leat_full_outer_join(LeatStream *a, LeatStream *b);
+
+/* transform: calls the function with a handle of each batch, and gives the rows of what it builds on it, with
+ * the calls of this file: see leat/batch.h. On the driver's thread, in every batch: it may look at what changes
+ * meanwhile. `schema` is that of the rows given, NULL: the schema and the key of `stream`. A result of other
+ * types, NULL, or no batch of `stream` at a time at which one is due fails the batch, and the program stops. */
+typedef LeatStream *(*LeatTransformFunction)(LeatStream *batch, int64_t batch_time_ms, void *user);
+LEAT_API LeatStream *leat_transform(LeatStream *stream, const char *schema, LeatTransformFunction function,
+                                    void *user);
+/* transformWith: of the batches of two streams; schema NULL: that of `a`. */
+typedef LeatStream *(*LeatTransformWithFunction)(LeatStream *a, LeatStream *b, int64_t batch_time_ms,
+                                                 void *user);
+LEAT_API LeatStream *leat_transform_with(LeatStream *a, LeatStream *b, const char *schema,
+                                         LeatTransformWithFunction function, void *user);
+/* The transform of a context: of the batches of any number of streams, at least one; schema NULL: that of the
+ * first. */
+typedef LeatStream *(*LeatTransformAllFunction)(LeatStream *const *batches, int count, int64_t batch_time_ms,
+                                                void *user);
+LEAT_API LeatStream *leat_transform_all(LeatContext *context, LeatStream *const *streams, int count,
+                                        const char *schema, LeatTransformAllFunction function, void *user);
 
 /* The running state of every key, by leat_update_function: in every batch the function is called for each key
  * that has state or values, and every key that has state afterwards gives a row: the key columns and those of

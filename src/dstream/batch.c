@@ -1,14 +1,12 @@
-/* batch.c - the handle of one batch, and the outputs that give it to functions: foreach_rdd.
+/* batch.c - the handle of one batch, and the output that gives it to a function: foreach_rdd.
  *
  *   B1  A chunk is bound to a reader of its own when it is first looked at, and stays bound until the output
  *       returns: rows that were handed out stay readable. */
-#include "dstream/context.h"
+#include "dstream/batch.h"
 
 #include "column/arrow.h"
 #include "column/builder.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct BoundChunk {
@@ -19,17 +17,10 @@ typedef struct BoundChunk {
 struct LeatBatch {
     const BatchData *data;
     const Schema *schema;
-    int64_t time_ms;
     BoundChunk **bound; /* [partition][chunk]; a partition's row is NULL until one of its chunks is needed */
-    Error error;        /* of leat_batch_fail, or of reading */
+    BatchContext *batches;
+    LeatBatch *next;
 };
-
-static void fail(LeatBatch *batch, Status status, const char *message) {
-    if (batch->error.status != STATUS_OK)
-        return; /* the first is the cause */
-    batch->error.status = status;
-    snprintf(batch->error.message, sizeof batch->error.message, "%s", message);
-}
 
 /* B1. NULL: no memory, and the batch fails. */
 static const LeatChunk *bind(LeatBatch *batch, uint32_t partition, uint32_t chunk) {
@@ -49,39 +40,54 @@ static const LeatChunk *bind(LeatBatch *batch, uint32_t partition, uint32_t chun
         return &bound->chunk;
     chunk_reader_destroy(bound->reader);
     bound->reader = NULL;
-    fail(batch, st, err.message);
+    batch_context_fail(batch->batches, st, err.message);
     return NULL;
 }
 
-static void release(LeatBatch *batch) {
+LeatBatch *batch_create(BatchContext *batches, const Schema *schema, const BatchData *data, LeatBatch *next) {
+    LeatBatch *batch = xmalloc(sizeof *batch);
+    *batch = (LeatBatch){.data = data, .schema = schema, .batches = batches, .next = next};
+    return batch;
+}
+
+static void batch_destroy(LeatBatch *batch) {
     for (uint32_t p = 0; batch->bound && p < batch->data->partition_count; p++) {
         for (uint32_t c = 0; batch->bound[p] && c < batch->data->partitions[p].chunk_count; c++)
             chunk_reader_destroy(batch->bound[p][c].reader);
         free(batch->bound[p]);
     }
     free(batch->bound);
+    free(batch);
+}
+
+void batch_destroy_all(LeatBatch *first) {
+    while (first) {
+        LeatBatch *next = first->next;
+        batch_destroy(first);
+        first = next;
+    }
 }
 
 /* ---- the public calls ---- */
 
 int64_t leat_batch_time_ms(const LeatBatch *batch) {
-    return batch->time_ms;
+    return batch ? batch_context_time_ms(batch->batches) : -1;
 }
 
 uint64_t leat_batch_count(const LeatBatch *batch) {
-    return batch->data->row_count;
+    return batch ? batch->data->row_count : 0;
 }
 
 bool leat_batch_is_empty(const LeatBatch *batch) {
-    return batch->data->row_count == 0;
+    return leat_batch_count(batch) == 0;
 }
 
 uint32_t leat_batch_partition_count(const LeatBatch *batch) {
-    return batch->data->partition_count;
+    return batch ? batch->data->partition_count : 0;
 }
 
 uint32_t leat_batch_column_count(const LeatBatch *batch) {
-    return batch->schema->column_count;
+    return batch ? batch->schema->column_count : 0;
 }
 
 LeatRows leat_batch_collect(LeatBatch *batch) {
@@ -89,11 +95,11 @@ LeatRows leat_batch_collect(LeatBatch *batch) {
 }
 
 LeatRows leat_batch_take(LeatBatch *batch, uint64_t count) {
-    return (LeatRows){.batch = batch, .left = count};
+    return (LeatRows){.batch = batch, .left = batch ? count : 0};
 }
 
 bool leat_rows_next(LeatRows *rows, LeatRow *row) {
-    const BatchData *data = rows->batch->data;
+    const BatchData *data = rows->batch ? rows->batch->data : NULL;
     while (rows->left > 0 && rows->partition < data->partition_count) {
         if (rows->chunk == data->partitions[rows->partition].chunk_count) {
             rows->partition++;
@@ -118,7 +124,7 @@ bool leat_rows_next(LeatRows *rows, LeatRow *row) {
 
 bool leat_batch_for_each_chunk(LeatBatch *batch, bool (*function)(const LeatChunk *chunk, void *user),
                                void *user) {
-    for (uint32_t p = 0; p < batch->data->partition_count; p++) {
+    for (uint32_t p = 0; p < leat_batch_partition_count(batch); p++) {
         for (uint32_t c = 0; c < batch->data->partitions[p].chunk_count; c++) {
             const LeatChunk *chunk = bind(batch, p, c);
             if (!chunk || !function(chunk, user))
@@ -130,14 +136,17 @@ bool leat_batch_for_each_chunk(LeatBatch *batch, bool (*function)(const LeatChun
 
 bool leat_batch_to_arrow(LeatBatch *batch, struct ArrowSchema *schema, struct ArrowArray *array) {
     Error err = {0};
+    if (!batch)
+        return false;
     ArrowExport *export = arrow_export_create(batch->schema);
     for (uint32_t p = 0; p < batch->data->partition_count; p++) {
         for (uint32_t c = 0; c < batch->data->partitions[p].chunk_count; c++) {
             const LeatChunk *chunk = bind(batch, p, c);
-            Status st = chunk ? arrow_export_add(export, chunk, &err) : batch->error.status;
+            Status st =
+                chunk ? arrow_export_add(export, chunk, &err) : batch_context_status(batch->batches, &err);
             if (st == STATUS_OK)
                 continue;
-            fail(batch, st, err.message);
+            batch_context_fail(batch->batches, st, err.message);
             arrow_export_destroy(export);
             return false;
         }
@@ -147,7 +156,28 @@ bool leat_batch_to_arrow(LeatBatch *batch, struct ArrowSchema *schema, struct Ar
 }
 
 void leat_batch_fail(LeatBatch *batch, const char *message) {
-    fail(batch, STATUS_CANCELLED, message ? message : "no reason was given");
+    if (batch)
+        batch_context_fail(batch->batches, STATUS_CANCELLED, message ? message : "no reason was given");
+}
+
+LeatStream *leat_batch_stream(LeatBatch *batch) {
+    return batch ? batch_context_input(batch->batches, batch->schema, batch->data) : NULL;
+}
+
+LeatBatch *leat_batch_run(LeatStream *stream) {
+    if (!stream)
+        return NULL;
+    BatchContext *batches = stream->context->batches;
+    if (!batches)
+        return context_refuse(stream->context, STATUS_INVALID,
+                              "leat_batch_run: a stream of the program; only what is built on a batch runs");
+    const BatchData *data;
+    Error err = {0};
+    Status st = batch_context_run(batches, stream, &data, &err);
+    if (st == STATUS_OK)
+        return batch_context_batch(batches, stream->schema, data);
+    batch_context_fail(batches, st, err.message);
+    return NULL;
 }
 
 /* ---- foreach_rdd ---- */
@@ -157,29 +187,45 @@ typedef struct Foreach {
     LeatForeachFunction function;
     void *user;
     const Schema *schema;
+    BatchContext *batches;
+    EngineOptions engine;
 } Foreach;
+
+CHECKED static Status foreach_open(Output *output, EngineOptions engine, Error *err) {
+    (void)err;
+    ((Foreach *)output)->engine = engine;
+    return STATUS_OK;
+}
 
 CHECKED static Status foreach_run(Output *output, Env *env, const BatchData *data, int64_t batch_time_ms,
                                   Error *err) {
     (void)env;
     Foreach *foreach = (Foreach *)output;
-    LeatBatch batch = {.data = data, .schema = foreach->schema, .time_ms = batch_time_ms};
-    bool is_done = foreach->function(&batch, foreach->user);
-    release(&batch);
-    if (!is_done && batch.error.status == STATUS_OK)
-        return error_set(err, STATUS_CANCELLED, "the function returned false");
-    if (batch.error.status !=
-        STATUS_OK) /* also when it returned true: it has not seen all rows, or said so itself */
-        return error_set(err, batch.error.status, "%s", batch.error.message);
-    return STATUS_OK;
+    batch_context_begin(foreach->batches, foreach->engine, (EngineBatch){.time_ms = batch_time_ms});
+    bool is_done =
+        foreach->function(batch_context_batch(foreach->batches, foreach->schema, data), foreach->user);
+    /* Also when it returned true: it has not seen all rows, or said so itself. */
+    Status st = batch_context_status(foreach->batches, err);
+    if (st == STATUS_OK && !is_done)
+        st = error_set(err, STATUS_CANCELLED, "the function returned false");
+    batch_context_end(foreach->batches);
+    return st;
+}
+
+static void foreach_close(Output *output) {
+    batch_context_close(((Foreach *)output)->batches);
 }
 
 static void foreach_destroy(Output *output) {
+    batch_context_destroy(((Foreach *)output)->batches);
     free(output);
 }
 
-static const OutputClass foreach_class = {
-    .kind = "foreach_rdd", .run = foreach_run, .destroy = foreach_destroy};
+static const OutputClass foreach_class = {.kind = "foreach_rdd",
+                                          .open = foreach_open,
+                                          .run = foreach_run,
+                                          .close = foreach_close,
+                                          .destroy = foreach_destroy};
 
 void leat_foreach_rdd(LeatStream *stream, LeatForeachFunction function, void *user) {
     const char *call = "leat_foreach_rdd";
@@ -190,7 +236,10 @@ void leat_foreach_rdd(LeatStream *stream, LeatForeachFunction function, void *us
         return;
     }
     Foreach *foreach = xmalloc(sizeof *foreach);
-    *foreach =
-        (Foreach){.output = {&foreach_class}, .function = function, .user = user, .schema = stream->schema};
+    *foreach = (Foreach){.output = {&foreach_class},
+                         .function = function,
+                         .user = user,
+                         .schema = stream->schema,
+                         .batches = batch_context_create(stream->context, call)};
     stream_to_output(stream, call, &foreach->output, 0);
 }

@@ -1,6 +1,8 @@
 /* build.c - see build.h. */
 #include "dstream/build.h"
 
+#include "dstream/batch_context.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -59,16 +61,23 @@ Arena *build_arena(const LeatContext *context) {
     return context->plan->arena;
 }
 
-bool build_can_combine(const LeatStream *a, LeatStream **b, const char *call) {
-    if ((*b)->context != a->context)
-        context_refuse(a->context, STATUS_INVALID, "%s: the streams belong to different contexts", call);
-    else if ((*b)->node->slide != a->node->slide)
-        context_refuse(a->context, STATUS_INVALID,
+bool build_can_combine(LeatStream **a, LeatStream **b, const char *call) {
+    if (!*a || !*b)
+        return false;
+    BatchContext *batches = (*a)->context->batches ? (*a)->context->batches : (*b)->context->batches;
+    LeatContext *context = batches ? batch_context_inside(batches) : (*a)->context;
+    LeatStream **other = (*a)->context == context ? b : a;
+    if (!context_can_build(context, call))
+        return false;
+    if ((*other)->context != context && batches)
+        *other = batch_context_adopt(batches, *other, call);
+    else if ((*other)->context != context)
+        context_refuse(context, STATUS_INVALID, "%s: the streams belong to different contexts", call);
+    else if ((*b)->node->slide != (*a)->node->slide)
+        context_refuse(context, STATUS_INVALID,
                        "%s: the streams have different slide durations: %" PRId64 " ms and %" PRId64 " ms",
-                       call, build_slide_ms(a), build_slide_ms(*b));
-    else
-        return true;
-    return false;
+                       call, build_slide_ms(*a), build_slide_ms(*b));
+    return !context_has_error(context);
 }
 
 int64_t build_slide_ms(const LeatStream *stream) {

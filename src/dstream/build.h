@@ -20,9 +20,9 @@ const char *build_function_text(LeatFunctionKind kind); /* "leat_sum()" */
 /* ---- streams and nodes ---- */
 /* Is there a stream to go on from, and may the context still be built? */
 bool build_can_extend(const LeatStream *stream, const char *call);
-/* For operations of two streams: may `*b`, which is not NULL, stand beside `a`? Both give batches at the same
- * times. */
-bool build_can_combine(const LeatStream *a, LeatStream **b, const char *call);
+/* The same for two streams, which must be of one context, with batches at the same times. One of them may stand
+ * beside the handle of a batch as something else (BC2 of batch_context.h): it is replaced. */
+bool build_can_combine(LeatStream **a, LeatStream **b, const char *call);
 LeatStream *build_stream(LeatContext *context, PlanNode *node, const Schema *schema);
 /* A node of one input; the caller gives it a schema. */
 PlanNode *build_node(LeatContext *context, PlanKind kind, const char *call, LeatStream *input,

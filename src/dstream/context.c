@@ -1,5 +1,7 @@
 /* context.c - what a context is from its making to its end; the states are in context.h. */
 #include "dstream/context.h"
+
+#include "dstream/batch_context.h"
 #include "dstream/options.h"
 
 #include "base/log.h"
@@ -20,11 +22,6 @@ enum { US_PER_MS = 1000 };
  * could be made for it. */
 static atomic_flag registry_lock = ATOMIC_FLAG_INIT;
 static LeatContext *living, *active;
-static Env *environment; /* context_set_environment; before the first context of a test */
-
-void context_set_environment(Env *env) {
-    environment = env;
-}
 
 static void lock_registry(void) {
     while (atomic_flag_test_and_set_explicit(&registry_lock, memory_order_acquire))
@@ -106,7 +103,7 @@ static void refuse_error(LeatContext *context, const char *call, const Error *er
     context_refuse(context, err->status, "%s: %s", call, err->message);
 }
 
-static bool has_error(LeatContext *context) {
+bool context_has_error(LeatContext *context) {
     env_mutex_lock(context->env, context->mutex);
     bool has = context->error.status != STATUS_OK;
     env_mutex_unlock(context->env, context->mutex);
@@ -116,7 +113,7 @@ static bool has_error(LeatContext *context) {
 bool context_can_build(LeatContext *context, const char *call) {
     LeatState state = leat_context_state(context);
     if (state == LEAT_INITIALIZED)
-        return !has_error(context);
+        return !context_has_error(context);
     context_refuse(context, STATUS_INVALID,
                    "%s: adding inputs, operations or outputs after the %s is not supported", call,
                    state == LEAT_ACTIVE ? "start" : "stop");
@@ -136,7 +133,7 @@ static bool can_set(LeatContext *context, const char *call) {
 
 LeatContext *leat_context_create(const char *name, LeatDuration interval) {
     LeatContext *context = xcalloc(1, sizeof *context);
-    context->env = environment ? environment : env_real();
+    context->env = env_real();
     context->mutex = env_mutex_create(context->env);
     context->plan = plan_create();
     context->options = (DriverOptions){
@@ -165,6 +162,22 @@ LeatContext *leat_get_or_create(const char *checkpoint_directory, LeatContext *(
     return context;
 }
 
+void context_destroy_owned(LeatContext *context) {
+    for (size_t i = 0; i < context->source_count; i++)
+        context->sources[i]->class->destroy(context->sources[i]);
+    for (size_t i = 0; i < context->output_count; i++)
+        context->outputs[i]->class->destroy(context->outputs[i]);
+    for (size_t i = 0; i < context->transform_count; i++)
+        context->transforms[i]->class->destroy(context->transforms[i]);
+    free(context->sources);
+    free(context->outputs);
+    free(context->transforms);
+    context->sources = NULL;
+    context->outputs = NULL;
+    context->transforms = NULL;
+    context->source_count = context->output_count = context->transform_count = 0;
+}
+
 void leat_context_destroy(LeatContext *context) {
     if (!context)
         return;
@@ -182,12 +195,8 @@ void leat_context_destroy(LeatContext *context) {
     unlock_registry();
 
     driver_destroy(context->driver);
-    for (size_t i = 0; i < context->source_count; i++)
-        context->sources[i]->class->destroy(context->sources[i]);
-    for (size_t i = 0; i < context->output_count; i++)
-        context->outputs[i]->class->destroy(context->outputs[i]);
-    free(context->sources);
-    free(context->outputs);
+    context_destroy_owned(context);
+    constant_rows_destroy(context->constant_rows);
     plan_destroy(context->plan);
     free((char *)context->options.program);
     free((char *)context->options.checkpoint_directory);
@@ -301,7 +310,7 @@ int leat_start(LeatContext *context) {
     if (state == LEAT_STOPPED) {
         context_refuse(context, STATUS_INVALID,
                        "leat_start: a context that was stopped cannot be started again");
-    } else if (!has_error(context)) {
+    } else if (!context_has_error(context)) {
         if (!become_active(context)) {
             context_refuse(context, STATUS_INVALID,
                            "leat_start: another context is running in this process; only one may");
@@ -312,7 +321,7 @@ int leat_start(LeatContext *context) {
                 context->exit_code = LEAT_EXIT_TEMPORARY;
         }
     }
-    bool is_started = !has_error(context);
+    bool is_started = !context_has_error(context);
     env_mutex_lock(context->env, context->mutex);
     context->is_started = is_started;
     context->is_stopped = !is_started;

@@ -7,8 +7,8 @@
  *       `mutex`). Its message begins with the name of the call.
  *   C2  The plan grows only in INITIALIZED; a building call later is a mistake.
  *   C3  `driver` is set once, by leat_start, and lives until leat_context_destroy.
- *   C4  Every source and output that was handed over is destroyed with the context, also those that the plan
- *       drops because no output needs them.
+ *   C4  Every source, transform and output that was handed over is destroyed with the context, also those that
+ *       the plan drops because no output needs them.
  *
  *       INITIALIZED --leat_start--> ACTIVE --leat_stop, its own end, an error--> STOPPED
  *            |                                                                     ^
@@ -21,6 +21,7 @@
 #define LEAT_DSTREAM_CONTEXT_H
 
 #include "leat/leat.h"
+#include "exec/transform.h"
 #include "stream/driver.h"
 
 struct LeatStream {
@@ -31,6 +32,8 @@ struct LeatStream {
 
 struct LeatContext {
     Env *env;
+    struct BatchContext
+        *batches; /* batch_context.h: this is the context of what a function builds on a batch */
     Plan *plan;
     DriverOptions options;
     bool wants_signals; /* leat_stop_on_signals */
@@ -40,6 +43,9 @@ struct LeatContext {
     size_t source_count;
     Output **outputs;
     size_t output_count;
+    Transform **transforms;
+    size_t transform_count;
+    struct ConstantRows *constant_rows; /* batch_context.h; the driver's thread, while there is one */
 
     EnvMutex *mutex;
     bool is_started, is_stopped;
@@ -50,16 +56,16 @@ struct LeatContext {
     LeatContext *next_living; /* in the list of contexts that were not destroyed */
 };
 
-/* ---- for tests ---- */
-/* Contexts created from now on live in `env`, which outlives them; NULL: in env_real(). */
-void context_set_environment(Env *env);
-
 /* ---- for building calls ---- */
 /* The first mistake sticks; `format` begins with the call. Gives NULL, so that a call can return it. */
 void *context_refuse(LeatContext *context, Status status, const char *format, ...) PRINTF_LIKE(3, 4);
 /* May the context still be built? If not, says so (C2). False also after a mistake: what follows is not
  * looked at. */
 bool context_can_build(LeatContext *context, const char *call);
+bool context_has_error(LeatContext *context);
+
+/* Destroys the sources, outputs and transforms that were handed over (C4). */
+void context_destroy_owned(LeatContext *context);
 
 /* ---- for connectors ---- */
 /* The schema of a source's rows from SQL type text; lives as long as the context. NULL: refused, or the

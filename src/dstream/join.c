@@ -89,9 +89,8 @@ LeatStream *leat_group_by_key(LeatStream *stream) {
 }
 
 static LeatStream *cogroup_of_two(PlanCogroup mode, const char *call, LeatStream *a, LeatStream *b) {
-    if (!b || !build_can_extend(a, call) || !build_can_combine(a, &b, call) ||
-        !build_has_values(a, call, build_key_count(a)) || !build_has_values(b, call, build_key_count(b)) ||
-        !have_equal_keys(a, b, call))
+    if (!build_can_combine(&a, &b, call) || !build_has_values(a, call, build_key_count(a)) ||
+        !build_has_values(b, call, build_key_count(b)) || !have_equal_keys(a, b, call))
         return NULL;
     return add_cogroup(mode, call, (LeatStream *[]){a, b}, 2);
 }

@@ -42,6 +42,11 @@ void stream_to_output(LeatStream *stream, const char *call, Output *output, uint
     own_output(context, output); /* C4 */
     if (!context_can_build(context, call))
         return;
+    if (context->batches) {
+        context_refuse(context, STATUS_INVALID,
+                       "%s: outputs have no meaning inside of a batch; leat_batch_run gives its rows", call);
+        return;
+    }
     PlanNode *node = plan_add(context->plan, PLAN_OUTPUT, call, &stream->node, 1);
     node->schema = stream->schema;
     node->output = output;
@@ -144,11 +149,9 @@ LeatStream *leat_filter(LeatStream *stream, LeatFunction predicate) {
 
 LeatStream *leat_union(LeatStream *a, LeatStream *b) {
     const char *call = "leat_union";
-    if (!b || !build_can_extend(a, call))
+    if (!build_can_combine(&a, &b, call))
         return NULL;
     LeatContext *context = a->context;
-    if (!build_can_combine(a, &b, call))
-        return NULL;
     bool is_same = a->schema->column_count == b->schema->column_count;
     for (uint32_t i = 0; is_same && i < a->schema->column_count; i++)
         is_same = type_equal(&a->schema->fields[i].type, &b->schema->fields[i].type);

@@ -3,6 +3,7 @@
 #define LEAT_EXEC_BATCH_DATA_H
 
 #include "column/chunk.h"
+#include "exec/split.h"
 
 typedef struct BatchPartition {
     SharedChunk **chunks; /* in order */
@@ -15,5 +16,15 @@ typedef struct BatchData {
     uint32_t partition_count;
     uint64_t row_count; /* of all rows that arrived, also those that a row limit did not keep */
 } BatchData;
+
+void batch_partition_add(BatchPartition *partition, SharedChunk *chunk); /* takes */
+
+/* A batch that owns itself; the schema is borrowed. Zero, or made by batch_data_copy. */
+void batch_data_deinit(BatchData *data);
+/* The same rows: shares the chunks. */
+BatchData batch_data_copy(const BatchData *data);
+
+/* A split for each partition, in order. They borrow `data`. */
+void batch_data_splits(const BatchData *data, SplitList *splits);
 
 #endif

@@ -79,8 +79,8 @@ typedef struct Task {
 struct Engine {
     const Plan *plan;
     EngineOptions options;
-    Arena *arena; /* of what lives as long as the engine */
-    Pool *pool;
+    Arena *arena;   /* of what lives as long as the engine */
+    Pool *own_pool; /* NULL: it is borrowed */
     EngineNode *nodes;
     Route *routes;
     uint32_t route_count, route_capacity;
@@ -109,7 +109,8 @@ static EngineNode *input_of(Engine *engine, const EngineNode *node, uint32_t i) 
 
 static bool is_breaker(PlanKind kind) {
     return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_SORT || kind == PLAN_WINDOW ||
-           kind == PLAN_KEYED_PROCESS || kind == PLAN_STATE_SNAPSHOTS || kind == PLAN_COGROUP;
+           kind == PLAN_KEYED_PROCESS || kind == PLAN_STATE_SNAPSHOTS || kind == PLAN_COGROUP ||
+           kind == PLAN_TRANSFORM;
 }
 
 static void give_levels(Engine *engine) {
@@ -245,6 +246,7 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         .who = node->who,
         .chunk_rows_max = engine->options.chunk_rows_max,
         .constant_hash = engine->options.constant_hash,
+        .engine = &engine->options,
     };
     switch (plan_node->kind) {
     case PLAN_SOURCE:
@@ -253,6 +255,8 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         return count_create(&options, &node->producer, err);
     case PLAN_SORT:
         return sort_create(&options, &node->producer, err);
+    case PLAN_TRANSFORM:
+        return transform_create(&options, &node->producer, err);
     case PLAN_AGGREGATE:
         return aggregate_create(&options, &node->producer, err);
     case PLAN_WINDOW:
@@ -314,7 +318,8 @@ CHECKED static Status compile_node(Engine *engine, EngineNode *node, Error *err)
         TRY(open_users(engine, node, f, err));
     TRY(create_producer(engine, node, err));
     if (plan_node->kind == PLAN_OUTPUT)
-        node->collector = collector_create(plan_node, engine->options.budget_in_flight, node->who);
+        node->collector = collector_create(plan_node->inputs[0]->schema, plan_node->row_limit,
+                                           engine->options.budget_in_flight, node->who);
     for (uint32_t w = 0; w < worker_count; w++) {
         TRY(create_operators(engine, node, w, err));
         Emit emit = make_emit(engine, node->rows->index, w);
@@ -361,8 +366,11 @@ Status engine_create(const Plan *plan, EngineOptions options, Engine **out, Erro
     if (options.chunk_rows_max == 0 || options.chunk_rows_max > CHUNK_ROWS_MAX)
         engine->options.chunk_rows_max = CHUNK_ROWS_MAX;
     engine->arena = arena_create(NULL, "engine");
+    if (!options.pool) {
+        TRY_GOTO(fail, pool_create(options.env, options.worker_count, &engine->own_pool, err));
+        engine->options.pool = engine->own_pool;
+    }
     TRY_GOTO(fail, compile(engine, err));
-    TRY_GOTO(fail, pool_create(options.env, options.worker_count, &engine->pool, err));
     *out = engine;
     return STATUS_OK;
 fail:
@@ -387,7 +395,7 @@ static void node_destroy(Engine *engine, EngineNode *node) {
 void engine_destroy(Engine *engine) {
     if (!engine)
         return;
-    pool_destroy(engine->pool);
+    pool_destroy(engine->own_pool);
     for (uint32_t i = 0; engine->nodes && i < engine->plan->node_count; i++)
         node_destroy(engine, &engine->nodes[i]);
     free(engine->routes);
@@ -396,7 +404,18 @@ void engine_destroy(Engine *engine) {
     free(engine);
 }
 
+EngineOptions engine_options(const Engine *engine) {
+    return engine->options;
+}
+
 /* ---- a batch ---- */
+
+CHECKED static Status refuse_missing(const EngineNode *node, uint32_t input, EngineBatch batch, Error *err) {
+    static const char *const places[] = {"first ", "second ", "third ", "fourth "};
+    bool is_counted = node->node->input_count > 1 && input < sizeof places / sizeof places[0];
+    return error_set(err, STATUS_INVALID, "%s: its %sstream has no batch at %" PRId64 " ms", node->node->call,
+                     is_counted ? places[input] : "", batch.time_ms);
+}
 
 /* E4 and E5 for a node whose inputs are known. */
 CHECKED static Status find_presence(Engine *engine, EngineNode *node, EngineBatch batch, Error *err) {
@@ -408,8 +427,7 @@ CHECKED static Status find_presence(Engine *engine, EngineNode *node, EngineBatc
     }
     for (uint32_t k = 0; is_due && plan_needs_every_input(plan_node) && k < plan_node->input_count; k++)
         if (!input_of(engine, node, k)->has_batch)
-            return error_set(err, STATUS_INVALID, "%s: its %s stream has no batch at %" PRId64 " ms",
-                             plan_node->call, k == 0 ? "first" : "second", batch.time_ms);
+            return refuse_missing(node, k, batch, err);
     node->has_batch = is_due && (input_of(engine, node, 0)->has_batch || plan_node->kind == PLAN_WINDOW ||
                                  plan_is_map_with_state(plan_node) || (node->state && node->had_batch));
     return STATUS_OK;
@@ -538,12 +556,12 @@ CHECKED static Status run_level(Engine *engine, uint32_t level, Error *err) {
     for (EngineNode *node = engine->nodes; node < end; node++)
         if (node->producer && node->level == level && node->has_batch && node->producer->class->prepare)
             add_tasks(engine, node, node->producer->class->prepare_count(node->producer));
-    TRY(pool_run(engine->pool, engine->is_inline, engine->task_count, run_prepare, engine, err));
+    TRY(pool_run(engine->options.pool, engine->is_inline, engine->task_count, run_prepare, engine, err));
     engine->task_count = 0;
     for (EngineNode *node = engine->nodes; node < end; node++)
         if (node->producer && node->level == level && node->has_batch)
             add_tasks(engine, node, node->split_count);
-    return pool_run(engine->pool, engine->is_inline, engine->task_count, run_produce, engine, err);
+    return pool_run(engine->options.pool, engine->is_inline, engine->task_count, run_produce, engine, err);
 }
 
 static void end_producers(Engine *engine) {

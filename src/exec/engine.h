@@ -29,10 +29,12 @@
 #include "state/store.h"
 
 typedef struct Engine Engine;
+typedef struct Pool Pool; /* pool.h */
 
 typedef struct EngineOptions {
     Env *env;
-    uint32_t worker_count;    /* >= 1; may differ at every start */
+    uint32_t worker_count; /* >= 1; may differ at every start */
+    Pool *pool; /* of so many workers, borrowed from an engine that outlives this one; NULL: one of its own */
     uint32_t partition_count; /* of keyed state and results, 1..256; fixed by the checkpoint */
     Budget *budget_in_flight, *budget_state;
     Budget *budget_kept; /* of the chunks that windows keep */
@@ -45,6 +47,8 @@ typedef struct EngineOptions {
  * here, on the caller's thread). The caller owns *out.  NO_MEMORY, INVALID (an open hook gave NULL). */
 CHECKED Status engine_create(const Plan *plan, EngineOptions options, Engine **out, Error *err);
 void engine_destroy(Engine *engine); /* NULL is allowed */
+/* What it was made with, and its pool: for engines that run between its rounds, or between its batches. */
+EngineOptions engine_options(const Engine *engine);
 
 /* What one source gives in this batch. */
 typedef struct EngineInput {

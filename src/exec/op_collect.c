@@ -1,11 +1,10 @@
-/* op_collect.c - keeps what an output takes: a partition of shared chunks for each split (O2: no lock). With
+/* op_collect.c - keeps what an output, or a transform, takes: a partition of shared chunks for each split (O2: no lock). With
  * a row limit a partition keeps no more rows than the output may look at, and goes on counting. */
 #include "exec/operator.h"
 
 #include <stdlib.h>
 
 struct Collector {
-    const PlanNode *node;
     Budget *budget;
     const char *who;
     uint64_t row_limit; /* UINT64_MAX: none */
@@ -40,11 +39,7 @@ CHECKED static Status collect_push(Operator *op, const Chunk *in, Error *err) {
     Chunk kept = room < in->selected_count ? first_rows(in, (uint32_t)room) : *in;
     SharedChunk *shared;
     TRY(chunk_share(&kept, collector->budget, collector->who, &shared, err));
-    if (partition->chunk_count == partition->chunk_capacity) {
-        partition->chunk_capacity = partition->chunk_capacity ? 2 * partition->chunk_capacity : 4;
-        partition->chunks = xrealloc(partition->chunks, partition->chunk_capacity * sizeof(SharedChunk *));
-    }
-    partition->chunks[partition->chunk_count++] = shared;
+    batch_partition_add(partition, shared);
     return STATUS_OK;
 }
 
@@ -69,13 +64,12 @@ Status collector_open_operator(Collector *collector, Operator **out, Error *err)
     return STATUS_OK;
 }
 
-Collector *collector_create(const PlanNode *output, Budget *budget, const char *who) {
+Collector *collector_create(const Schema *schema, uint64_t row_limit, Budget *budget, const char *who) {
     Collector *collector = xcalloc(1, sizeof *collector);
-    collector->node = output;
     collector->budget = budget;
     collector->who = who;
-    collector->row_limit = output->row_limit ? output->row_limit : UINT64_MAX;
-    collector->data.schema = output->inputs[0]->schema;
+    collector->row_limit = row_limit ? row_limit : UINT64_MAX;
+    collector->data.schema = schema;
     return collector;
 }
 

@@ -138,12 +138,14 @@ typedef struct ProducerOptions {
     const char *who;
     uint32_t chunk_rows_max;
     bool constant_hash;
+    const EngineOptions *engine; /* of the engine it is made for */
 } ProducerOptions;
 
 /* Each gives a producer that the caller owns: class->destroy.  NO_MEMORY. */
 CHECKED Status scan_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status count_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status sort_create(const ProducerOptions *options, Producer **out, Error *err);
+CHECKED Status transform_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status aggregate_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status cogroup_create(const ProducerOptions *options, Producer **out, Error *err);
 /* Its state is a window_state. */
@@ -158,11 +160,12 @@ typedef struct ScanStats {
 } ScanStats;
 ScanStats scan_stats(const Producer *scan);
 
-/* ---- what keeps rows for an output ---- */
+/* ---- what keeps rows ---- */
 
 typedef struct Collector Collector;
 
-Collector *collector_create(const PlanNode *output, Budget *budget, const char *who);
+/* `schema` is borrowed. It keeps the first row_limit rows of each split; 0: all. */
+Collector *collector_create(const Schema *schema, uint64_t row_limit, Budget *budget, const char *who);
 void collector_destroy(Collector *collector); /* NULL is allowed */
 CHECKED Status collector_open_operator(Collector *collector, Operator **out, Error *err);
 void collector_begin(Collector *collector, uint64_t split_count);

@@ -298,6 +298,7 @@ Status plan_check_node(const PlanNode *node, Error *err) {
     case PLAN_SOURCE:
     case PLAN_OUTPUT:
     case PLAN_COUNT:
+    case PLAN_TRANSFORM:
         return STATUS_OK;
     case PLAN_MAP:
     case PLAN_FLAT_MAP:

@@ -81,7 +81,7 @@ const Schema *plan_table_schema(const PlanNode *keyed_process) {
 }
 
 bool plan_needs_every_input(const PlanNode *node) {
-    return node->input_count > 1;
+    return node->input_count > 1 || node->kind == PLAN_TRANSFORM;
 }
 
 bool plan_is_order_sensitive(const PlanNode *aggregate) {
@@ -252,7 +252,7 @@ static const char *function_text(const LeatFunction *function) {
 static bool has_function(const PlanNode *node) {
     return node->kind != PLAN_SOURCE && node->kind != PLAN_UNION && node->kind != PLAN_COUNT &&
            node->kind != PLAN_SORT && node->kind != PLAN_WINDOW && node->kind != PLAN_COGROUP &&
-           node->kind != PLAN_STATE_SNAPSHOTS && node->kind != PLAN_OUTPUT;
+           node->kind != PLAN_STATE_SNAPSHOTS && node->kind != PLAN_TRANSFORM && node->kind != PLAN_OUTPUT;
 }
 
 static void format_order(const PlanNode *node, Text *out) {

@@ -29,6 +29,7 @@ typedef enum PlanKind {
     PLAN_KEYED_PROCESS,   /* function: update, map_with_state; stateful */
     PLAN_STATE_SNAPSHOTS, /* the state of its input, a PLAN_KEYED_PROCESS, after each batch of it */
     PLAN_COGROUP,         /* the values of each key, of one input or of two side by side; `cogroup` */
+    PLAN_TRANSFORM,       /* what a function makes of whole batches, by calls on them */
     PLAN_OUTPUT,
 } PlanKind;
 
@@ -111,6 +112,9 @@ struct PlanNode {
      * function gives; it sees the others only. A PLAN_FLAT_MAP by chunk keeps none. */
     uint32_t kept_count;
 
+    /* PLAN_TRANSFORM */
+    void *transform; /* Transform of exec/transform.h */
+
     /* PLAN_OUTPUT */
     void *output; /* Output of stream/output.h */
 
@@ -173,6 +177,13 @@ const Schema *plan_table_schema(const PlanNode *keyed_process);
 bool plan_needs_every_input(const PlanNode *node);
 /* The first STRING column, which leat_split and leat_contains work on; column_count: there is none. */
 uint32_t plan_string_column(const Schema *schema);
+
+/* A finished plan of `result` and all it needs, with one output behind it, which is called `call` (static text).
+ * It shares nothing with the plan of `result` but what nodes only point to: sources, users of functions. The
+ * caller owns *out.  INVALID: as plan_finish; a node of it goes on from batch to batch. */
+CHECKED Status plan_part_create(const PlanNode *result, const char *call, Plan **out, Error *err);
+/* Is `plan` what plan_part_create would make of `result`: the same kinds, functions, users, schemas? */
+bool plan_part_equals(const Plan *plan, const PlanNode *result);
 
 /* One line per node, inputs by number: for EXPLAIN, for messages, for the debugger. */
 void plan_format(const Plan *plan, Text *out);

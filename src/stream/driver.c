@@ -213,6 +213,18 @@ CHECKED static Status open_sources(Driver *driver, Error *err) {
     return STATUS_OK;
 }
 
+CHECKED static Status open_outputs(Driver *driver, Error *err) {
+    for (; driver->outputs_opened < driver->output_count; driver->outputs_opened++) {
+        PlanNode *node = driver->output_nodes[driver->outputs_opened];
+        if (!output_of(node)->class->open)
+            continue;
+        Status st = output_of(node)->class->open(output_of(node), engine_options(driver->engine), err);
+        if (st != STATUS_OK)
+            return error_context(err, st, "%s", node->call);
+    }
+    return STATUS_OK;
+}
+
 Status driver_create(Plan *plan, DriverOptions options, Driver **out, Error *err) {
     ASSERT(plan->is_finished && options.interval_ms >= 1);
     *out = NULL;
@@ -236,6 +248,7 @@ Status driver_create(Plan *plan, DriverOptions options, Driver **out, Error *err
                                     .chunk_rows_max = options.chunk_rows_max,
                                     .constant_hash = options.constant_hash};
     TRY_GOTO(failed, engine_create(plan, engine_options, &driver->engine, err));
+    TRY_GOTO(failed, open_outputs(driver, err));
     TRY_GOTO(failed, open_sources(driver, err));
     if (driver->checkpoint) {
         st = recovery_restore(driver, err);
@@ -259,6 +272,9 @@ void driver_destroy(Driver *driver) {
         split_list_deinit(&driver->inputs[i].splits);
     for (uint32_t i = 0; i < driver->sources_opened; i++)
         source_of(driver->source_nodes[i])->class->close(source_of(driver->source_nodes[i]));
+    for (uint32_t i = 0; i < driver->outputs_opened; i++)
+        if (output_of(driver->output_nodes[i])->class->close)
+            output_of(driver->output_nodes[i])->class->close(output_of(driver->output_nodes[i]));
     poller_destroy(driver->poller);
     engine_destroy(driver->engine);
     block_log_close(driver->block_log);
@@ -308,7 +324,7 @@ Status driver_read_source(Driver *driver, uint32_t i, int64_t time_ms, Str plan,
 /* Rows came in, which a crash must not lose. */
 static bool has_input(const Driver *driver) {
     for (uint32_t i = 0; i < driver->source_count; i++)
-        if (driver->inputs[i].splits.count > 0)
+        if (driver->inputs[i].splits.count > 0 && !source_of(driver->source_nodes[i])->class->constant_rows)
             return true;
     return false;
 }

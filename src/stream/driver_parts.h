@@ -49,7 +49,7 @@ struct Driver {
     Text *plans;         /* per source: what it planned for the batch being run */
     uint32_t source_count, sources_opened;
     PlanNode **output_nodes;
-    uint32_t output_count;
+    uint32_t output_count, outputs_opened;
 
     int64_t zero_time_ms, first_now_ms; /* the second: the clock at the first start */
     uint64_t last_batch_id;             /* planned, in this run or an earlier one */

@@ -8,14 +8,18 @@
 #define LEAT_STREAM_OUTPUT_H
 
 #include "env/env.h"
-#include "exec/batch_data.h"
+#include "exec/engine.h"
 
 typedef struct Output Output;
 
 typedef struct OutputClass {
     const char *kind; /* "print", "foreach_rdd": part of ids and messages */
+    /* Before the first run: with what engines can be made that run in the output's time (they use the pool of
+     * the driver's). May be NULL. */
+    CHECKED Status (*open)(Output *output, EngineOptions engine, Error *err);
     CHECKED Status (*run)(Output *output, Env *env, const BatchData *batch, int64_t batch_time_ms,
                           Error *err);
+    void (*close)(Output *output); /* after open, before what `engine` points to is gone; may be NULL */
     void (*destroy)(Output *output);
 } OutputClass;
 

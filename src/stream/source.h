@@ -19,7 +19,7 @@
 #define LEAT_STREAM_SOURCE_H
 
 #include "env/env.h"
-#include "exec/split.h"
+#include "exec/batch_data.h"
 #include "stream/block_log.h"
 
 typedef struct Source Source;
@@ -60,6 +60,9 @@ typedef struct SourceClass {
     bool (*has_more)(Source *source);
     void (*close)(Source *source); /* frees what open made; destroy follows */
     void (*destroy)(Source *source);
+    /* The rows that it gives in every batch, when these are always the same; belong to it. NULL: they are not.
+     * Such a batch is no input: nothing of it must be logged. */
+    const BatchData *(*constant_rows)(Source *source);
     /* For people: what a plan of this source says, "3 files: a.txt (17 bytes), ..." */
     void (*describe_plan)(Str plan, Text *out);
 } SourceClass;
