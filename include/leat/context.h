@@ -100,7 +100,9 @@ LEAT_API void leat_workers(LeatContext *context, int count);
  *   partitions               8         of keyed state and results, 1 to 256; a checkpoint keeps the number of
  *                                      its first start
  *   pending-batches-max      1000      batches with a failed output that may wait before the program stops
- *   snapshot-log             64MiB     a snapshot is taken when the batch log has grown by this much
+ *   snapshot-log                       the whole state is saved, a part at a time between batches, while the
+ *                                      batch log grows by this much, which is also how long the log becomes;
+ *                                      the default is 64MiB, or what the state takes if that is more
  *   status                   false     true: one line per batch on standard error: time, records, delays
  */
 LEAT_API void leat_set(LeatContext *context, const char *option, const char *value);

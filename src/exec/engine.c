@@ -747,68 +747,135 @@ Status engine_apply_delta(Engine *engine, Str delta, Error *err) {
 
 /* ---- snapshots ---- */
 
-/* The node whose state the section is of; *section becomes its number there. */
+/* The node that the section is of; *section becomes its number there, from 1. 0: that it has state. */
 static const EngineNode *node_of_section(const Engine *engine, uint32_t *section) {
-    for (uint32_t i = 0; i < engine->plan->node_count; i++) {
-        const EngineNode *node = &engine->nodes[i];
-        uint32_t count = node->state ? node->state->section_count : 0;
+    for (const EngineNode *node = engine->nodes;; node++) {
+        ASSERT(node < engine->nodes + engine->plan->node_count);
+        uint32_t count = node->state ? 1 + node->state->section_count : 0;
         if (*section < count)
             return node;
         *section -= count;
     }
-    return NULL;
 }
 
 uint32_t engine_section_count(const Engine *engine) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < engine->plan->node_count; i++)
-        count += engine->nodes[i].state ? engine->nodes[i].state->section_count : 0;
+        count += engine->nodes[i].state ? 1 + engine->nodes[i].state->section_count : 0;
     return count;
 }
 
-bool engine_section_name(const Engine *engine, uint32_t section, Text *name) {
+void engine_section_name(const Engine *engine, uint32_t section, Text *name) {
     const EngineNode *node = node_of_section(engine, &section);
-    if (!node->had_batch) /* its sections tell that there was one */
-        return false;
-    text_appendf(name, "state/%s/%u", node->node->id, section);
-    return true;
+    if (section == 0)
+        text_appendf(name, "node/%s", node->node->id);
+    else
+        text_appendf(name, "state/%s/%u", node->node->id, section - 1);
 }
 
 Status engine_save_section(Engine *engine, uint32_t section, StateSink sink, Error *err) {
     ASSERT(!engine->is_in_batch);
     const EngineNode *node = node_of_section(engine, &section);
-    return node->state->class->save(node->state, section, sink, err);
+    if (!node->had_batch)
+        return STATUS_OK;
+    if (section == 0)
+        return sink.write(sink.self, STR("1"), err);
+    return node->state->class->save(node->state, section - 1, sink, err);
 }
 
-/* "state/<id>/<section>"; an id may hold '/'. */
-static EngineNode *find_section(Engine *engine, Str name, uint32_t *section) {
+bool engine_parse_section(Str name, Str *operator_id, uint32_t *section) {
     Str prefix = STR("state/");
     size_t slash = name.size;
     int64_t number;
     if (!str_starts_with(name, prefix))
-        return NULL;
+        return false;
     while (slash > prefix.size && name.data[slash - 1] != '/')
         slash--;
     if (slash == prefix.size || !str_parse_i64(str_slice(name.data + slash, name.size - slash), &number) ||
-        number < 0)
-        return NULL;
-    EngineNode *node = find_stateful(engine, str_slice(name.data + prefix.size, slash - 1 - prefix.size));
-    if (!node || number >= node->state->section_count)
-        return NULL;
+        number < 0 || number >= UINT32_MAX)
+        return false;
+    *operator_id = str_slice(name.data + prefix.size, slash - 1 - prefix.size);
     *section = (uint32_t)number;
-    return node;
+    return true;
 }
 
-Status engine_load_section(Engine *engine, Str name, StateFeed feed, Error *err) {
-    ASSERT(!engine->is_in_batch);
+typedef struct LoadedSection {
+    EngineNode *node;
+    uint32_t part, section;
+    uint32_t index; /* in the image */
+} LoadedSection;
+
+typedef struct Load {
+    EngineImage image;
+    LoadedSection *sections; /* ascending by node, part, section */
+    uint32_t count;
+    uint32_t *begins; /* of the tasks: one for each part */
+    uint32_t task_count;
+} Load;
+
+static int compare_loaded(const void *a, const void *b) {
+    const LoadedSection *x = a, *y = b;
+    if (x->node != y->node)
+        return x->node < y->node ? -1 : 1;
+    if (x->part != y->part)
+        return x->part < y->part ? -1 : 1;
+    return x->section < y->section ? -1 : x->section > y->section;
+}
+
+/* "node/<id>" says that there is state, if empty. */
+CHECKED static Status find_section(Engine *engine, Load *load, uint32_t index, Error *err) {
+    Str name = load->image.names[index], id;
     uint32_t section = 0;
-    EngineNode *node = find_section(engine, name, &section);
-    if (!node)
+    bool is_node = str_starts_with(name, STR("node/"));
+    if (is_node)
+        id = str_slice(name.data + 5, name.size - 5);
+    EngineNode *node =
+        is_node || engine_parse_section(name, &id, &section) ? find_stateful(engine, id) : NULL;
+    if (!node || (!is_node && section >= node->state->section_count))
         return error_set(err, STATUS_INVALID, "the program has no state for section '%.*s' of the snapshot",
                          STR_ARG(name));
-    Status st = node->state->class->load(node->state, section, feed, err);
-    if (st != STATUS_OK)
-        return error_context(err, st, "state of '%s', section %u", node->who, section);
     node->had_batch = true;
+    if (!is_node)
+        load->sections[load->count++] =
+            (LoadedSection){node, node->state->class->part_of(node->state, section), section, index};
     return STATUS_OK;
+}
+
+CHECKED static Status load_section(const Load *load, const LoadedSection *loaded, Error *err) {
+    StateFeed feed;
+    NodeState *state = loaded->node->state;
+    TRY(load->image.open(load->image.self, loaded->index, &feed, err));
+    Status st = state->class->load(state, loaded->section, feed, err);
+    load->image.close(load->image.self, feed);
+    return error_context(err, st, "state of '%s', section %u", loaded->node->who, loaded->section);
+}
+
+static Status load_part(void *self, uint32_t worker, uint32_t task, Error *err) {
+    (void)worker;
+    const Load *load = self;
+    uint32_t end = task + 1 < load->task_count ? load->begins[task + 1] : load->count;
+    for (uint32_t i = load->begins[task]; i < end; i++)
+        TRY(load_section(load, &load->sections[i], err));
+    return STATUS_OK;
+}
+
+Status engine_load(Engine *engine, EngineImage image, Error *err) {
+    ASSERT(!engine->is_in_batch);
+    Status st = STATUS_OK;
+    size_t room = image.count ? image.count : 1;
+    Load load = {.image = image,
+                 .sections = xcalloc(room, sizeof *load.sections),
+                 .begins = xcalloc(room, sizeof *load.begins)};
+    for (uint32_t i = 0; i < image.count; i++)
+        TRY_GOTO(done, find_section(engine, &load, i, err));
+    qsort(load.sections, load.count, sizeof *load.sections, compare_loaded);
+    for (uint32_t i = 0; i < load.count; i++)
+        if (i == 0 || load.sections[i].node != load.sections[i - 1].node ||
+            load.sections[i].part != load.sections[i - 1].part)
+            load.begins[load.task_count++] = i;
+    st = pool_run(engine->options.pool, false, load.task_count, load_part, &load, err);
+done:
+    free(load.sections);
+    free(load.begins);
+    return st;
 }

@@ -95,12 +95,26 @@ CHECKED Status engine_visit_delta(Str delta,
                                   void *self, Error *err);
 
 /* Snapshots: an image of the state is a number of sections, each saved by itself between batches (N3 of
- * node_state.h), named "state/<operator id>/<section>". The number is fixed for a plan and its partitions. */
+ * node_state.h), named "state/<operator id>/<section>", and "node/<operator id>" for what E4 asks. The number
+ * is fixed for a plan and its partitions. */
 uint32_t engine_section_count(const Engine *engine);
-/* Appends its name. False: it has nothing to save, as its operator never had a batch. */
-bool engine_section_name(const Engine *engine, uint32_t section, Text *name);
+void engine_section_name(const Engine *engine, uint32_t section, Text *name); /* appends it */
+/* Not a byte when the section holds nothing: it then stands in no image. */
 CHECKED Status engine_save_section(Engine *engine, uint32_t section, StateSink sink, Error *err);
-/* A name that it does not know: INVALID. */
-CHECKED Status engine_load_section(Engine *engine, Str name, StateFeed feed, Error *err);
+/* False: not of the form "state/<operator id>/<section>". */
+bool engine_parse_section(Str name, Str *operator_id, uint32_t *section);
+
+/* Sections with something in them, of one batch or of different ones. */
+typedef struct EngineImage {
+    const Str *names;
+    uint32_t count;
+    /* Called from workers, for different sections at the same time. */
+    Status (*open)(void *self, uint32_t index, StateFeed *feed, Error *err);
+    void (*close)(void *self, StateFeed feed);
+    void *self;
+} EngineImage;
+/* Into an engine that has no state yet, by all workers. A name that the plan does not have: INVALID. After a
+ * failure the engine is good for nothing but destroy. */
+CHECKED Status engine_load(Engine *engine, EngineImage image, Error *err);
 
 #endif

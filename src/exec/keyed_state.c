@@ -69,13 +69,23 @@ CHECKED static Status keyed_apply(NodeState *state, uint32_t part, Str delta, Er
     return state_store_apply(store_of(state, part), delta, err);
 }
 
+static HashRange group_range(uint32_t group) {
+    return (HashRange){key_partition_begin(group, KEY_GROUP_COUNT),
+                       key_partition_begin(group + 1, KEY_GROUP_COUNT)};
+}
+
+static uint32_t keyed_part_of(const NodeState *state, uint32_t section) {
+    return key_partition_of(group_range(section).begin, state->part_count);
+}
+
 CHECKED static Status keyed_save(NodeState *state, uint32_t section, StateSink sink, Error *err) {
-    return state_store_save(store_of(state, section), sink, err);
+    return state_store_save(store_of(state, keyed_part_of(state, section)), group_range(section), sink, err);
 }
 
 CHECKED static Status keyed_load(NodeState *state, uint32_t section, StateFeed feed, Error *err) {
-    forget_timers(state, section);
-    return state_store_load(store_of(state, section), feed, err);
+    uint32_t part = keyed_part_of(state, section);
+    forget_timers(state, part);
+    return state_store_load(store_of(state, part), group_range(section), feed, err);
 }
 
 static void keyed_count(const NodeState *state, uint64_t *keys, uint64_t *bytes) {
@@ -103,6 +113,7 @@ static const NodeStateClass keyed_class = {
     .keep = keyed_keep,
     .rollback = keyed_rollback,
     .apply = keyed_apply,
+    .part_of = keyed_part_of,
     .save = keyed_save,
     .load = keyed_load,
     .count = keyed_count,
@@ -112,7 +123,7 @@ static const NodeStateClass keyed_class = {
 Status keyed_state_create(KeyedStateOptions options, NodeState **out, Error *err) {
     uint32_t count = options.partition_count;
     KeyedState *keyed = xcalloc(1, sizeof *keyed + count * sizeof(KeyedPartition));
-    keyed->state = (NodeState){.class = &keyed_class, .part_count = count, .section_count = count};
+    keyed->state = (NodeState){.class = &keyed_class, .part_count = count, .section_count = KEY_GROUP_COUNT};
     *out = NULL;
     for (uint32_t p = 0; p < count; p++) {
         StateStoreOptions store = {.hash_begin = key_partition_begin(p, count),

@@ -1,6 +1,6 @@
 /* keyed_state.h - the state of an operator by key: a store for each partition (node_state.h).
  *
- * A part, and a section, is a partition. Where state can time out each partition has timers (timers.h), which
+ * A part is a partition, a section a key group. Where state can time out each partition has timers (timers.h), which
  * are not saved: they are forgotten whenever the store changes otherwise than by a batch, and built anew by
  * who needs them.
  */

@@ -9,10 +9,12 @@
  *       that followed it, gives the same state in the end.
  *   N3  An image comes in *sections*, each saved and loaded by itself; sections may be of different batches
  *       when every delta from the oldest on is applied afterwards (N2). The number of sections is fixed for
- *       an operator and its number of partitions.
+ *       an operator and its number of partitions. A section that holds nothing stands in no image; one that
+ *       no image has holds nothing.
  *
  * Memory   charged to the budget it was made with. NO_MEMORY names the operator.
- * Threads  parts belong to the workers that run them; every call here is the driver's, between their rounds.
+ * Threads  parts belong to the workers that run them; every call here is the driver's, between their rounds,
+ *          but for load.
  */
 #ifndef LEAT_EXEC_NODE_STATE_H
 #define LEAT_EXEC_NODE_STATE_H
@@ -30,9 +32,12 @@ typedef struct NodeStateClass {
     void (*rollback)(NodeState *state);
     /* Outside of a batch. CORRUPT, NO_MEMORY: the state is then good for nothing but destroy. */
     CHECKED Status (*apply)(NodeState *state, uint32_t part, Str delta, Error *err);
-    /* Between batches. */
+    /* The part that the section belongs to. */
+    uint32_t (*part_of)(const NodeState *state, uint32_t section);
+    /* Between batches. Not a byte when the section holds nothing. */
     CHECKED Status (*save)(NodeState *state, uint32_t section, StateSink sink, Error *err);
-    /* Into a section that holds nothing yet. CORRUPT, NO_MEMORY: as with apply. */
+    /* Into a section that holds nothing yet; those of a part in ascending order, those of different parts also
+     * at the same time, from workers. CORRUPT, NO_MEMORY: as with apply. */
     CHECKED Status (*load)(NodeState *state, uint32_t section, StateFeed feed, Error *err);
     /* Adds what it holds. */
     void (*count)(const NodeState *state, uint64_t *keys, uint64_t *bytes);

@@ -229,6 +229,8 @@ CHECKED static Status window_save(NodeState *state, uint32_t section, StateSink 
     const KeptBatch *batch = &window_of(state)->ring[section];
     Status st = STATUS_OK;
     Text row = {0}, piece = {0};
+    if (batch->batch_id == 0)
+        return STATUS_OK;
     encode_head(batch, &piece);
     for (uint32_t p = 0; p < batch->partition_count && st == STATUS_OK; p++) {
         encode_partition(&batch->partitions[p], &row, &piece);
@@ -326,6 +328,11 @@ done:
 
 /* ---- the rest of NodeStateClass ---- */
 
+static uint32_t window_part_of(const NodeState *state, uint32_t section) {
+    (void)state;
+    return section;
+}
+
 static void window_count(const NodeState *state, uint64_t *keys, uint64_t *bytes) {
     const WindowState *window = (const WindowState *)state;
     (void)keys;
@@ -350,6 +357,7 @@ static const NodeStateClass window_class = {
     .keep = window_keep,
     .rollback = window_rollback,
     .apply = window_apply,
+    .part_of = window_part_of,
     .save = window_save,
     .load = window_load,
     .count = window_count,

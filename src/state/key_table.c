@@ -735,6 +735,26 @@ void key_table_order(KeyTable *table) {
     table->is_ordered = true;
 }
 
+void key_table_order_range(KeyTable *table, uint64_t hash_begin, uint64_t hash_end) {
+    if (table->is_ordered)
+        return;
+    /* Runs that have a home of the range; the first may have begun before it. */
+    uint64_t i = hash_begin <= table->hash_begin  ? 0
+                 : is_in_range(table, hash_begin) ? home_of(table, hash_begin)
+                                                  : table->used_end;
+    uint64_t end =
+        hash_end && is_in_range(table, hash_end - 1) ? home_of(table, hash_end - 1) + 1 : table->used_end;
+    while (i > 0 && table->slots[i - 1].hash != KEY_SLOT_EMPTY)
+        i--;
+    while (i < end && i < table->used_end) {
+        uint64_t begin = i;
+        while (table->slots[i].hash != KEY_SLOT_EMPTY)
+            i++;
+        run_sort(&table->slots[begin], i - begin);
+        i++;
+    }
+}
+
 Status key_table_append(KeyTable *table, const Key *key, uint64_t hash, uint64_t value, Error *err) {
     hash = hash_stored(hash);
     while (table->used_end > 0 && table->slots[table->used_end - 1].hash == KEY_SLOT_EMPTY)
@@ -755,7 +775,6 @@ Status key_table_append(KeyTable *table, const Key *key, uint64_t hash, uint64_t
 }
 
 uint64_t key_table_first(const KeyTable *table, uint64_t hash_begin) {
-    ASSERT(table->is_ordered);
     /* Smaller hashes can only stand here in a run that covers this home from before. */
     if (hash_begin <= table->hash_begin)
         return 0;

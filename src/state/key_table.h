@@ -122,6 +122,8 @@ CHECKED Status key_table_add_i64(KeyTable *table, const View *views, const char 
 
 /* Establishes I2. Cheap when nothing was inserted since. */
 void key_table_order(KeyTable *table);
+/* Establishes I2 for the hashes of a range: takes as long as the range is large, not the table. */
+void key_table_order_range(KeyTable *table, uint64_t hash_begin, uint64_t hash_end);
 /* Appends a key greater than all before, in I2 order, to a table that has room (key_table_reserve): no
  * compare, no probe. For restoring a snapshot. INVALID: not in order. NO_MEMORY: for long key bytes. */
 CHECKED Status key_table_append(KeyTable *table, const Key *key, uint64_t hash, uint64_t value, Error *err);
@@ -131,12 +133,14 @@ KeySlot *key_table_slots(const KeyTable *table);
 uint64_t key_table_slot_count(const KeyTable *table);
 
 /* The occupied slots with hash_begin <= hash and, unless hash_end is 0, hash < hash_end, in order; needs
- * key_table_order(). for (i = key_table_first(...); (slot = key_table_next(t, &i, hash_end)); ) */
+ * key_table_order(), or key_table_order_range() of the same range. for (i = key_table_first(...); (slot = key_table_next(t, &i, hash_end)); ) */
 uint64_t key_table_first(const KeyTable *table, uint64_t hash_begin);
 KeySlot *key_table_next(const KeyTable *table, uint64_t *cursor, uint64_t hash_end);
 
 /* Checks I1, I3, I4 (and I2 when ordered); aborts with a message. For tests. */
 void key_table_verify(const KeyTable *table);
+
+enum { KEY_GROUP_COUNT = 256 };
 
 /* The first hash of partition `index` of `count` (count <= 256): partitions own contiguous ranges of key
  * groups. The group of a hash is its top 8 bits. key_partition_begin(count, count) is 0, which reads as "no

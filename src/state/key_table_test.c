@@ -470,6 +470,40 @@ TEST(ranges_of_hashes_are_read) {
     key_table_destroy(table);
 }
 
+/* Range by range, each ordered only when it is read, as inserts go on. */
+TEST(a_range_is_ordered_for_itself) {
+    Random random;
+    random_init(&random, check_seed());
+    for (HashKind kind = 0; kind < HASH_KIND_COUNT; kind++) {
+        KeyTable *table = table_create(0, NULL), *whole = table_create(0, NULL);
+        Error err = {0};
+        for (uint32_t g = 0; g < KEY_GROUP_COUNT; g++) {
+            for (int i = 0; i < 8; i++) {
+                ModelEntry entry = random_key(&random, kind, true);
+                Key key = entry_key(&entry);
+                KeySlot *slot;
+                REQUIRE(CHECK_OK(key_table_upsert(table, &key, entry.hash, &slot, NULL, &err), err));
+                REQUIRE(CHECK_OK(key_table_upsert(whole, &key, entry.hash, &slot, NULL, &err), err));
+            }
+            uint64_t begin = key_partition_begin(g, KEY_GROUP_COUNT),
+                     end = key_partition_begin(g + 1, KEY_GROUP_COUNT);
+            key_table_order_range(table, begin, end);
+            key_table_order(whole);
+            uint64_t cursor = key_table_first(table, begin), wanted_cursor = key_table_first(whole, begin);
+            KeySlot *slot, *wanted;
+            do {
+                slot = key_table_next(table, &cursor, end);
+                wanted = key_table_next(whole, &wanted_cursor, end);
+                CHECK(!slot == !wanted && (!slot || (slot->hash == wanted->hash &&
+                                                     str_equal(key_str(&slot->key), key_str(&wanted->key)))));
+            } while (slot && wanted);
+        }
+        key_table_verify(table);
+        key_table_destroy(table);
+        key_table_destroy(whole);
+    }
+}
+
 TEST(refusals_change_nothing) {
     Random random;
     random_init(&random, check_seed());

@@ -27,7 +27,7 @@
  *      0  4  magic "LSAV"               0  4  entries
  *      4  4  version                    4  4  size of every key, or VARIED
  *      8  8  entries in all             8  4  size of every value, or VARIED
- *     16  8  hash_begin of the store   12  4  bytes that follow: key sizes, if varied (4 each); value
+ *     16  8  hash_begin of the range   12  4  bytes that follow: key sizes, if varied (4 each); value
  *     24  8  hash_end                         sizes, if varied (4 each); keys; values
  */
 #include "state/store.h"
@@ -36,6 +36,7 @@
 #include "column/kernels/kernels.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +53,10 @@ enum {
     SAVE_MAGIC = 0x5641534c,
     SAVE_BLOCK_ENTRIES = 1024,
     SAVE_BLOCK_BYTES = 256 << 10,
-    SAVE_SLACK = 4096,
 };
 
-#define VARIED UINT32_MAX
+#define VARIED            UINT32_MAX
+#define ENTRY_COUNT_LIMIT (UINT64_C(1) << 48)
 
 /* As an integer near -8.1e18, as a double near -1e-235: a value that begins like this is rare, and right. */
 #define TAG       UINT64_C(0x8f5a)
@@ -687,25 +688,70 @@ static bool block_has_room(const SaveBlock *block, const KeySlot *slot, Str valu
                 SAVE_BLOCK_BYTES);
 }
 
-Status state_store_save(StateStore *store, StateSink sink, Error *err) {
+static bool is_of_8(const KeySlot *slot) {
+    return slot->key.size == 8 && !word_is_tagged(slot->value);
+}
+
+/* Keys and values of 8 bytes: two arrays. Ends at the first entry that is another one. */
+static Status save_block_of_8(const StateStore *store, uint64_t *cursor, uint64_t hash_end, StateSink sink,
+                              Error *err) {
+    struct {
+        SaveBlockHeader header;
+        uint64_t columns[2 * SAVE_BLOCK_ENTRIES];
+    } block;
+    uint64_t values[SAVE_BLOCK_ENTRIES], next = *cursor;
+    uint32_t count = 0;
+    for (KeySlot *slot; count < SAVE_BLOCK_ENTRIES && (slot = key_table_next(store->table, &next, hash_end));
+         *cursor = next) {
+        if (!is_of_8(slot))
+            break;
+        memcpy(&block.columns[count], slot->key.inlined, 8);
+        values[count++] = slot->value;
+    }
+    memcpy(&block.columns[count], values, count * sizeof *values);
+    block.header =
+        (SaveBlockHeader){.entry_count = count, .key_size = 8, .value_size = 8, .size_bytes = 16 * count};
+    return sink.write(sink.self, str_slice(&block, sizeof block.header + 16 * count), err);
+}
+
+/* A block of entries of any size. */
+static Status save_block_of_any(const StateStore *store, SaveBlock *block, uint64_t *cursor,
+                                uint64_t hash_end, StateSink sink, Error *err) {
+    uint64_t next = *cursor;
+    for (KeySlot *slot; (slot = key_table_next(store->table, &next, hash_end)); *cursor = next) {
+        Str value = word_value(&slot->value); /* S1 */
+        if (!block_has_room(block, slot, value))
+            break;
+        save_entry(block, slot, value);
+    }
+    return save_block(block, sink, err);
+}
+
+static uint64_t count_entries(const StateStore *store, HashRange range, uint64_t first) {
+    uint64_t entry_count = 0;
+    while (key_table_next(store->table, &first, range.end))
+        entry_count++;
+    return entry_count;
+}
+
+Status state_store_save(StateStore *store, HashRange range, StateSink sink, Error *err) {
     ASSERT(!store->is_in_batch);
     Status st = STATUS_OK;
     SaveBlock block = {0};
+    key_table_order_range(store->table, range.begin, range.end);
+    uint64_t first = key_table_first(store->table, range.begin), cursor = first;
     SaveHeader header = {.magic = SAVE_MAGIC,
                          .version = SAVE_VERSION,
-                         .entry_count = key_table_count(store->table),
-                         .hash_begin = store->options.hash_begin,
-                         .hash_end = store->options.hash_end};
-    key_table_order(store->table);
+                         .entry_count = count_entries(store, range, first),
+                         .hash_begin = range.begin,
+                         .hash_end = range.end};
+    if (header.entry_count == 0)
+        return STATUS_OK;
     TRY_GOTO(done, sink.write(sink.self, str_slice(&header, sizeof header), err));
-    uint64_t cursor = key_table_first(store->table, 0);
-    for (KeySlot *slot; (slot = key_table_next(store->table, &cursor, 0));) {
-        Str value = word_value(&slot->value); /* S1 */
-        if (!block_has_room(&block, slot, value))
-            TRY_GOTO(done, save_block(&block, sink, err));
-        save_entry(&block, slot, value);
-    }
-    st = save_block(&block, sink, err);
+    KeySlot *slot;
+    for (uint64_t peek = cursor; (slot = key_table_next(store->table, &peek, range.end)); peek = cursor)
+        TRY_GOTO(done, is_of_8(slot) ? save_block_of_8(store, &cursor, range.end, sink, err)
+                                     : save_block_of_any(store, &block, &cursor, range.end, sink, err));
 done:
     text_deinit(&block.key_sizes);
     text_deinit(&block.value_sizes);
@@ -832,22 +878,50 @@ static Status load_entries(StateStore *store, const LoadBlock *block, Error *err
     return STATUS_OK;
 }
 
-/* How many of the save's entries this store will own: all, or the part of its range, as hashes are spread. */
+/* How many entries this store will have when all its ranges are as full as this one, the first: within four
+ * standard deviations, as hashes are spread. */
 static uint64_t expected_count(const StateStore *store, const SaveHeader *header) {
     double all = 18446744073709551616.0; /* 2^64 */
     double begin = (double)header->hash_begin, end = header->hash_end ? (double)header->hash_end : all;
     double own_begin = (double)store->options.hash_begin;
     double own_end = store->options.hash_end ? (double)store->options.hash_end : all;
-    if (own_begin <= begin && own_end >= end)
-        return header->entry_count;
-    double both = (own_end < end ? own_end : end) - (own_begin > begin ? own_begin : begin);
-    if (both <= 0 || end <= begin)
+    if (end <= begin || own_end <= begin)
         return 0;
-    double wanted = (double)header->entry_count * (both / (end - begin)) * 1.125 + SAVE_SLACK;
-    return wanted < (double)header->entry_count ? (uint64_t)wanted : header->entry_count;
+    double ranges = (own_end - (own_begin > begin ? own_begin : begin)) / (end - begin);
+    double count = (double)header->entry_count;
+    return (uint64_t)(ranges > 1 ? (count + 4 * sqrt(count)) * ranges : count);
 }
 
-static Status load(StateStore *store, Loader *loader, Error *err) {
+static Status make_room(StateStore *store, const SaveHeader *header, Error *err) {
+    bool is_first = key_table_count(store->table) == 0;
+    uint64_t wanted = is_first ? expected_count(store, header) : 0;
+    uint64_t least = key_table_count(store->table) + header->entry_count;
+    return key_table_reserve(store->table, wanted > least ? wanted : least, err);
+}
+
+static Status load_blocks(StateStore *store, Loader *loader, const SaveHeader *header, Error *err) {
+    const char *bytes;
+    for (uint64_t loaded = 0; loaded < header->entry_count;) {
+        LoadBlock block;
+        TRY(take(loader, sizeof block.header, &bytes, err));
+        memcpy(&block.header, bytes, sizeof block.header);
+        if (block.header.entry_count > header->entry_count - loaded)
+            return not_a_save(loader, "more entries than it says", err);
+        TRY(take(loader, block.header.size_bytes, &bytes, err));
+        if (!block_columns(&block, bytes))
+            return not_a_save(loader, "not a block of entries", err);
+        bool is_8 =
+            block.header.key_size == 8 && block.header.value_size == 8 && !store->options.constant_hash;
+        Status st = is_8 ? load_entries_of_8(store, &block, err) : load_entries(store, &block, err);
+        if (st == STATUS_INVALID)
+            return not_a_save(loader, "entries out of order", err);
+        TRY(st);
+        loaded += block.header.entry_count;
+    }
+    return STATUS_OK;
+}
+
+static Status load(StateStore *store, HashRange range, Loader *loader, Error *err) {
     const char *bytes;
     SaveHeader header;
     TRY(take(loader, sizeof header, &bytes, err));
@@ -858,33 +932,21 @@ static Status load(StateStore *store, Loader *loader, Error *err) {
         return error_set(err, STATUS_UNSUPPORTED,
                          "%s: a save of version %" PRIu32 ", this program reads version %d", loader->who,
                          header.version, SAVE_VERSION);
-    TRY(key_table_reserve(store->table, expected_count(store, &header), err));
-    for (uint64_t loaded = 0; loaded < header.entry_count;) {
-        LoadBlock block;
-        TRY(take(loader, sizeof block.header, &bytes, err));
-        memcpy(&block.header, bytes, sizeof block.header);
-        if (block.header.entry_count > header.entry_count - loaded)
-            return not_a_save(loader, "more entries than it says", err);
-        TRY(take(loader, block.header.size_bytes, &bytes, err));
-        if (!block_columns(&block, bytes))
-            return not_a_save(loader, "not a block of entries", err);
-        bool is_of_8 =
-            block.header.key_size == 8 && block.header.value_size == 8 && !store->options.constant_hash;
-        Status st = is_of_8 ? load_entries_of_8(store, &block, err) : load_entries(store, &block, err);
-        if (st == STATUS_INVALID)
-            return not_a_save(loader, "entries out of order", err);
-        TRY(st);
-        loaded += block.header.entry_count;
-    }
+    if (header.hash_begin != range.begin || header.hash_end != range.end)
+        return not_a_save(loader, "of another range of hashes", err);
+    if (header.entry_count >= ENTRY_COUNT_LIMIT)
+        return not_a_save(loader, "more entries than a machine has bytes", err);
+    TRY(make_room(store, &header, err));
+    TRY(load_blocks(store, loader, &header, err));
     if (loader->piece.size == 0)
         TRY(loader->feed.read(loader->feed.self, &loader->piece, err));
     return loader->piece.size == 0 ? STATUS_OK : not_a_save(loader, "bytes behind its end", err);
 }
 
-Status state_store_load(StateStore *store, StateFeed feed, Error *err) {
-    ASSERT(!store->is_in_batch && key_table_count(store->table) == 0);
+Status state_store_load(StateStore *store, HashRange range, StateFeed feed, Error *err) {
+    ASSERT(!store->is_in_batch);
     Loader loader = {.feed = feed, .who = store->options.who};
-    Status st = load(store, &loader, err);
+    Status st = load(store, range, &loader, err);
     text_deinit(&loader.joined);
     undo_clear(store); /* and counts */
     return st;

@@ -8,7 +8,8 @@
  *       that was changed back counts as no change.
  *   I3  Applying the deltas of batches 1..n to the empty map gives the map kept as n. Applying one twice
  *       changes nothing more: a delta holds values, not differences.
- *   I4  A save restored gives a map with the same contents and the same later deltas.
+ *   I4  Saves of ranges that cover all hashes, loaded in order, give a map with the same contents and the same
+ *       later deltas.
  *
  * Values of exactly 8 bytes stand in the slot; others in memory of their own size class.
  *
@@ -113,12 +114,18 @@ typedef struct StateFeed {
     Status (*read)(void *self, Str *piece, Error *err);
     void *self;
 } StateFeed;
-/* All entries, in hash order, with their count first. Between batches only. */
-CHECKED Status state_store_save(StateStore *store, StateSink sink, Error *err);
-/* Into an empty store: presized, appended without a probe. Entries outside of [hash_begin,
- * hash_end) are skipped, so that a save of another partitioning can be read. CORRUPT: not a save;
- * the store is then unusable. */
-CHECKED Status state_store_load(StateStore *store, StateFeed feed, Error *err);
+/* Hashes [begin, end); end 0: to the top. */
+typedef struct HashRange {
+    uint64_t begin, end;
+} HashRange;
+/* The entries of a range of hashes, in hash order, with their count first; not a byte when there are none.
+ * Between batches only. Takes as long as the range is large, not the store. */
+CHECKED Status state_store_save(StateStore *store, HashRange range, StateSink sink, Error *err);
+/* The save of `range`, whose hashes are above all that the store holds: appended without a probe. The first
+ * load makes room for as many entries as all ranges of the store will have, if they are as full. Entries
+ * outside of [hash_begin, hash_end) are skipped, so that a save of another partitioning can be read. CORRUPT:
+ * not a save of this range; the store is then unusable. */
+CHECKED Status state_store_load(StateStore *store, HashRange range, StateFeed feed, Error *err);
 
 StateStoreStats state_store_stats(const StateStore *store);
 void state_store_verify(StateStore *store); /* I1, I2; aborts. For tests */

@@ -38,13 +38,11 @@
 
 enum {
     PARTITION_COUNT_DEFAULT = 8,
-    KEY_GROUP_COUNT = 256,
     PENDING_BATCH_COUNT_DEFAULT = 1000,
     RESTART_DELAY_MS_DEFAULT = 2000,
     COMMIT_SYNC_DELAY_MS = 100,
 };
-#define LINE_SIZE_BYTES_DEFAULT    (UINT64_C(16) << 20)
-#define SNAPSHOT_LOG_BYTES_DEFAULT (UINT64_C(64) << 20)
+#define LINE_SIZE_BYTES_DEFAULT (UINT64_C(16) << 20)
 
 static Output *output_of(const PlanNode *node) {
     return node->output;
@@ -116,8 +114,6 @@ static void fill_in_defaults(DriverOptions *options) {
         options->restart_delay_ms = RESTART_DELAY_MS_DEFAULT;
     if (options->pending_batch_count_max == 0)
         options->pending_batch_count_max = PENDING_BATCH_COUNT_DEFAULT;
-    if (options->snapshot_log_bytes == 0)
-        options->snapshot_log_bytes = SNAPSHOT_LOG_BYTES_DEFAULT;
 }
 
 /* How the memory of the process is divided. A program without windows leaves their part unused: so what is in
@@ -276,6 +272,7 @@ void driver_destroy(Driver *driver) {
         if (output_of(driver->output_nodes[i])->class->close)
             output_of(driver->output_nodes[i])->class->close(output_of(driver->output_nodes[i]));
     poller_destroy(driver->poller);
+    rolling_end(driver);
     engine_destroy(driver->engine);
     block_log_close(driver->block_log);
     batch_log_close(driver->log);
@@ -508,7 +505,7 @@ CHECKED static Status run_batch(Driver *driver, uint64_t batch_id, Error *err) {
         /* No source had a batch: there is nothing to do and nothing to remember. */
         engine_keep(driver->engine);
         driver_tell_sources(driver, batch_id);
-        return STATUS_OK;
+        return driver->log ? rolling_step(driver, batch_id, err) : STATUS_OK;
     }
     if (driver->log) {
         Status st = has_input(driver) ? STATUS_OK : append_plan(driver, batch_id, err);
@@ -526,29 +523,42 @@ CHECKED static Status run_batch(Driver *driver, uint64_t batch_id, Error *err) {
 
 /* ---- the driver's thread ---- */
 
-/* Waits until the batch's time has come. False: the driver was told to end at once. */
-static bool wait_for_batch(Driver *driver, uint64_t batch_id, bool *is_graceful) {
-    int64_t due_us = driver_batch_time_ms(driver, batch_id) * US_PER_MS;
+typedef enum Wake { WAKE_END, WAKE_BATCH, WAKE_IDLE } Wake;
+
+/* Waits until the batch's time has come (WAKE_BATCH), or until there is time for what rolling.h owes. WAKE_END:
+ * the driver was told to end at once. */
+static Wake wait_for_batch(Driver *driver, uint64_t batch_id, bool *is_graceful) {
+    int64_t due_us = driver_batch_time_ms(driver, batch_id) * US_PER_MS, idle_us = ENV_FOREVER;
+    bool is_manual = driver->options.is_manual_clock;
+    if (!is_manual && rolling_wants_sync(driver))
+        idle_us = env_monotonic_us(driver->env) + COMMIT_SYNC_DELAY_MS * US_PER_MS;
     env_mutex_lock(driver->env, driver->mutex);
-    bool is_due = false;
+    bool is_due = false, is_idle = false;
     for (;;) {
         if (driver->stop_asked && (!driver->stop_is_graceful || !*is_graceful))
             break; /* the caller looks at how */
         int64_t now_us = clock_us(driver);
-        is_due = now_us >= due_us || (driver->stop_asked && driver->options.is_manual_clock);
+        is_due = now_us >= due_us || (driver->stop_asked && is_manual);
         if (is_due)
             break;
+        int64_t deadline_us = ENV_FOREVER;
+        if (!is_manual) {
+            int64_t monotonic_us = env_monotonic_us(driver->env);
+            is_idle = monotonic_us >= idle_us || rolling_has_written(driver);
+            if (is_idle)
+                break;
+            deadline_us = monotonic_us + (due_us - now_us);
+            deadline_us = idle_us < deadline_us ? idle_us : deadline_us;
+        }
         driver->is_waiting = true;
         env_cond_broadcast(driver->env, driver->changed);
-        int64_t deadline_us =
-            driver->options.is_manual_clock ? ENV_FOREVER : env_monotonic_us(driver->env) + (due_us - now_us);
         (void)env_cond_wait(driver->env, driver->changed, driver->mutex, deadline_us);
         driver->is_waiting = false;
     }
     *is_graceful = driver->stop_asked && driver->stop_is_graceful;
     bool goes_on = is_due || *is_graceful;
     env_mutex_unlock(driver->env, driver->mutex);
-    return goes_on;
+    return goes_on ? WAKE_BATCH : is_idle ? WAKE_IDLE : WAKE_END;
 }
 
 CHECKED static Status start_sources(Driver *driver, Error *err) {
@@ -577,8 +587,13 @@ static bool sources_have_more(const Driver *driver) {
 CHECKED static Status run_batches(Driver *driver, Error *err) {
     bool is_graceful = false, is_stopping = false;
     for (;;) {
-        if (!wait_for_batch(driver, driver->last_batch_id + 1, &is_graceful))
+        Wake wake = wait_for_batch(driver, driver->last_batch_id + 1, &is_graceful);
+        if (wake == WAKE_END)
             return STATUS_OK;
+        if (wake == WAKE_IDLE) {
+            TRY(rolling_idle(driver, err));
+            continue;
+        }
         if (is_graceful && !is_stopping) {
             stop_sources(driver);
             is_stopping = true;
@@ -600,8 +615,10 @@ static void drive(void *self) {
         TRY_GOTO(ended, recovery_replay(driver, &err));
     TRY_GOTO(ended, start_sources(driver, &err));
     TRY_GOTO(ended, run_batches(driver, &err));
-    if (driver->log)
+    if (driver->log) {
+        TRY_GOTO(ended, rolling_finish(driver, &err));
         TRY_GOTO(ended, driver_sync_logs(driver, &err));
+    }
 ended:
     stop_sources(driver);
     if (st != STATUS_OK)

@@ -39,14 +39,17 @@ typedef struct DriverOptions {
     uint64_t line_size_bytes_max;     /* 0: 16 MiB */
     int64_t restart_delay_ms;         /* of receivers; negative: 2000 */
     uint64_t pending_batch_count_max; /* 0: 1000 */
-    uint64_t snapshot_log_bytes;      /* 0: 64 MiB */
-    uint64_t batch_count_max;         /* ends by itself after so many batches; 0: never */
-    bool has_status_lines;            /* one line per batch on standard error */
-    bool is_manual_clock;             /* time stands at 0 until driver_advance */
+    /* The log grows by so much while the whole state is saved (rolling.h). 0: 64 MiB, or as much as the state
+     * takes if that is more. */
+    uint64_t snapshot_log_bytes;
+    uint64_t batch_count_max; /* ends by itself after so many batches; 0: never */
+    bool has_status_lines;    /* one line per batch on standard error */
+    bool is_manual_clock;     /* time stands at 0 until driver_advance */
     /* For hostile runs (engine.h, source.h, batch_log.h); 0 in production. */
     uint64_t log_segment_size_bytes;
     uint32_t chunk_rows_max, split_count;
     bool constant_hash;
+    bool snapshot_waits; /* a batch waits for sections to be written: the same calls in the same order */
 } DriverOptions;
 
 /* Opens the checkpoint, compares it with the plan, restores the state, opens the sources; nothing runs yet.

@@ -39,7 +39,7 @@ struct Driver {
     Checkpoint *checkpoint; /* NULL: without, as are the two logs */
     BatchLog *log;
     BlockLog *block_log;
-    uint64_t snapshot_log_size_bytes; /* of the batch log when the last snapshot was taken */
+    struct Rolling *rolling; /* NULL: without a checkpoint */
     Poller *poller;
     Engine *engine;
 
@@ -53,7 +53,6 @@ struct Driver {
 
     int64_t zero_time_ms, first_now_ms; /* the second: the clock at the first start */
     uint64_t last_batch_id;             /* planned, in this run or an earlier one */
-    uint64_t snapshot_batch_id;         /* batches up to here are in the snapshot that was restored */
     bool owes_sync;                     /* the COMMIT of a batch with input is written but not synced */
     int64_t owes_sync_since_ms;         /* the time of that batch */
     uint64_t run_count;                 /* batches run by this process */

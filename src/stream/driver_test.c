@@ -17,6 +17,7 @@
 #include "stream/frames.h"
 #include "sweep.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -313,6 +314,7 @@ CHECKED static Status job_open(Job *job, Env *env, Error *err) {
                                          .memory_bytes = UINT64_C(64) << 20,
                                          .snapshot_log_bytes = job->snapshot_log_bytes,
                                          .log_segment_size_bytes = 8192,
+                                         .snapshot_waits = true,
                                          .is_manual_clock = true},
                          &job->driver, err);
 }
@@ -484,6 +486,179 @@ TEST(windows_give_the_last_batches_after_restarts_and_snapshots) {
     }
     text_deinit(&wanted);
     text_deinit(&out);
+}
+
+/* Keys come, change and lie still, so that sections of all ages count at a restart. */
+enum { ROLLING_BATCHES = 30 };
+static const char *const *rolling_batches(void) {
+    static const char *batches[ROLLING_BATCHES];
+    static char texts[ROLLING_BATCHES][256];
+    for (int b = 0; b < ROLLING_BATCHES; b++) {
+        texts[b][0] = 0;
+        for (int i = 0; i < 8; i++)
+            snprintf(texts[b] + strlen(texts[b]), sizeof texts[b] - strlen(texts[b]), "w%d \n",
+                     (b * b + i * (b % 7 + 1)) % 53);
+        batches[b] = texts[b];
+    }
+    return batches;
+}
+
+static size_t count_files(const char *directory, const char *prefix) {
+    Error err = {0};
+    EnvDir *dir;
+    const char *name;
+    size_t count = 0;
+    REQUIRE(CHECK_OK(env_dir_open(env_real(), directory, &dir, &err), err));
+    while (CHECK_OK(env_dir_next(env_real(), dir, &name, &err), err) && name)
+        count += str_starts_with(str_from(name), str_from(prefix));
+    env_dir_close(env_real(), dir);
+    return count;
+}
+
+CHECKED static Status note_first(void *self, const Frame *frame, Error *err) {
+    (void)err;
+    uint64_t *first = self;
+    *first = *first ? *first : frame->sequence;
+    return STATUS_OK;
+}
+
+static uint64_t first_sequence(const Job *job) {
+    Error err = {0};
+    BatchLog *log = NULL;
+    uint64_t first = 0;
+    BatchLogOptions options = {.env = env_real(), .directory = job->checkpoint, .read_only = true};
+    REQUIRE(CHECK_OK(batch_log_open(options, &log, NULL, &err), err));
+    CHECK_OK(batch_log_read(log, note_first, &first, &err), err);
+    batch_log_close(log);
+    return first;
+}
+
+/* Rounds of different lengths, starts of different lengths, by 1 to 7 workers. */
+TEST(rounds_of_saves_over_many_starts_change_nothing) {
+    static const uint64_t round_bytes[] = {1, 700, 3000, 9000};
+    static const int64_t run_batches[] = {1, 2, 5, 31};
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, rolling_batches(), ROLLING_BATCHES);
+    undisturbed(&job, (ROLLING_BATCHES + 1) * 1000, &wanted);
+    for (size_t r = 0; r < ARRAY_COUNT(round_bytes); r++)
+        for (size_t n = 0; n < ARRAY_COUNT(run_batches); n++) {
+            empty_job(&job);
+            job.snapshot_log_bytes = round_bytes[r];
+            for (int64_t batch = 0; batch < ROLLING_BATCHES + 1;) {
+                batch += run_batches[n];
+                batch = batch > ROLLING_BATCHES + 1 ? ROLLING_BATCHES + 1 : batch;
+                job.worker_count = 1 + (uint32_t)(batch * 3 % 7);
+                CHECK_OK(job_run_until(&job, env_real(), batch * 1000, &err), err);
+            }
+            read_output(&job, &out);
+            CHECK_STR(out.data, wanted.data);
+            if (round_bytes[r] <= 3000) {
+                if (round_bytes[r] <= 700)
+                    CHECK(first_sequence(&job) > 1); /* the log is cut, by segments of 8 KiB */
+                CHECK(count_files(job.checkpoint, "snapshot-") >= 1);
+                if (run_batches[n] > ROLLING_BATCHES)
+                    CHECK(count_files(job.checkpoint, "snapshot-") <= 3); /* and files go */
+            }
+        }
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+TEST(nothing_is_saved_while_a_batch_is_pending) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, rolling_batches(), ROLLING_BATCHES);
+    undisturbed(&job, 20000, &wanted);
+    empty_job(&job);
+    job.snapshot_log_bytes = 700;
+    for (int64_t until_ms = 4000; until_ms <= 20000; until_ms += 4000) {
+        job.output.fails_at_ms =
+            until_ms - 2000; /* in the middle: sections of the batch before are under way */
+        CHECK_EQ(job_run_until(&job, env_real(), until_ms, &err), STATUS_UNAVAILABLE);
+        job.output.fails_at_ms = 0;
+        CHECK_OK(job_run_until(&job, env_real(), until_ms, &err), err);
+    }
+    read_output(&job, &out);
+    CHECK(gave_each_batch(text_str(&out), text_str(&wanted), false));
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+TEST(snapshots_of_an_older_format_are_refused_by_their_number) {
+    Job job;
+    Error err = {0};
+    char path[700], bytes[64] = "LEATSNAP\1";
+    EnvFile *file;
+    job_init(&job, three_batches, 3);
+    empty_job(&job);
+    CHECK_OK(job_run_until(&job, env_real(), 2000, &err), err);
+    snprintf(path, sizeof path, "%s/snapshot-0000000000000002.leat", job.checkpoint);
+    REQUIRE(CHECK_OK(env_file_open(env_real(), path, ENV_WRITE | ENV_CREATE, &file, &err), err));
+    CHECK_OK(env_file_write(env_real(), file, 0, bytes, sizeof bytes, &err), err);
+    env_file_close(env_real(), file);
+    CHECK_EQ(job_run_until(&job, env_real(), 3000, &err), STATUS_UNSUPPORTED);
+    CHECK(strstr(err.message, "format version 1, this program reads version 2") != NULL);
+}
+
+/* Any byte of the snapshot files changed, or the end cut away: the start is refused, or nothing is wrong. */
+static void damage_snapshots(bool cuts) {
+    Job job;
+    Text wanted = {0}, out = {0}, bytes = {0};
+    Error err = {0};
+    char path[700], command[4000];
+    job_init(&job, rolling_batches(), ROLLING_BATCHES);
+    undisturbed(&job, 13000, &wanted);
+    empty_job(&job);
+    job.snapshot_log_bytes = 2000;
+    CHECK_OK(job_run_until(&job, env_real(), 12000, &err), err);
+    snprintf(command, sizeof command, "rm -rf '%s.kept' && cp -r '%s' '%s.kept' && cp '%s' '%s.kept/output'",
+             job.checkpoint, job.checkpoint, job.checkpoint, job.output_path, job.checkpoint);
+    CHECK_EQ(system(command), 0);
+    uint64_t rounds = 0, refused = 0, files = 0;
+    for (uint64_t number = 1; number < 20; number++) {
+        snprintf(path, sizeof path, "%s/snapshot-%016" PRIx64 ".leat", job.checkpoint, number);
+        snprintf(command, sizeof command, "%s.kept/snapshot-%016" PRIx64 ".leat", job.checkpoint, number);
+        if (access(command, F_OK) != 0)
+            continue;
+        files++;
+        read_file(command, &bytes);
+        size_t step = getenv("LEAT_TEST_LONG") ? 1 : bytes.size / 10 + 1;
+        for (size_t at = number % step; at < bytes.size; at += step, rounds++) {
+            snprintf(command, sizeof command, "rm -rf '%s' && cp -r '%s.kept' '%s' && mv '%s/output' '%s'",
+                     job.checkpoint, job.checkpoint, job.checkpoint, job.checkpoint, job.output_path);
+            CHECK_EQ(system(command), 0);
+            EnvFile *file;
+            char flipped = (char)(bytes.data[at] ^ 1 << at % 8);
+            REQUIRE(CHECK_OK(env_file_open(env_real(), path, ENV_WRITE, &file, &err), err));
+            if (cuts)
+                CHECK_OK(env_file_truncate(env_real(), file, at, &err), err);
+            else
+                CHECK_OK(env_file_write(env_real(), file, at, &flipped, 1, &err), err);
+            env_file_close(env_real(), file);
+            Status st = job_run_until(&job, env_real(), 13000, &err);
+            CHECK(st == STATUS_OK || st == STATUS_CORRUPT);
+            refused += st == STATUS_CORRUPT;
+            read_output(&job, &out);
+            if (st == STATUS_OK)
+                CHECK_STR(out.data, wanted.data);
+        }
+    }
+    printf("    %" PRIu64 " files, %" PRIu64 " damages, %" PRIu64 " refused, no wrong answer\n", files,
+           rounds, refused);
+    CHECK(files > 0 && refused > rounds / 4);
+    text_deinit(&wanted);
+    text_deinit(&out);
+    text_deinit(&bytes);
+}
+
+TEST(a_flipped_bit_of_a_snapshot_is_refused_or_harmless) {
+    damage_snapshots(false);
+}
+TEST(a_snapshot_cut_short_is_refused_or_harmless) {
+    damage_snapshots(true);
 }
 
 TEST(batches_missed_while_down_are_run_in_order) {
@@ -779,7 +954,7 @@ TEST(every_start_begins_an_epoch) {
 typedef struct SweepState {
     Job job;
     Text wanted, out;
-    int64_t from_ms; /* prepared up to here: the swept run begins with a recovery */
+    int64_t from_ms, until_ms; /* prepared up to the first: the swept run begins with a recovery */
 } SweepState;
 
 static void sweep_prepare(void *user) {
@@ -791,13 +966,13 @@ static void sweep_prepare(void *user) {
 }
 
 CHECKED static Status sweep_run(Env *env, void *user, Error *err) {
-    return job_run_until(&((SweepState *)user)->job, env, 3000, err);
+    return job_run_until(&((SweepState *)user)->job, env, ((SweepState *)user)->until_ms, err);
 }
 
 static bool sweep_check(const SweepRound *round, void *user) {
     SweepState *state = user;
     Error err = {0};
-    if (!CHECK_OK(job_run_until(&state->job, env_real(), 5000, &err), err))
+    if (!CHECK_OK(job_run_until(&state->job, env_real(), state->until_ms + 2000, &err), err))
         return false;
     read_output(&state->job, &state->out);
     bool ok = gave_each_batch(text_str(&state->out), text_str(&state->wanted), round->was_killed);
@@ -806,22 +981,34 @@ static bool sweep_check(const SweepRound *round, void *user) {
     return CHECK(ok);
 }
 
-static void sweep_job(bool is_windowed, uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
-    SweepState state = {.from_ms = from_ms};
-    job_init(&state.job, three_batches, 3);
-    state.job.is_windowed = is_windowed;
-    state.job.snapshot_log_bytes = snapshot_log_bytes;
-    undisturbed(&state.job, 5000, &state.wanted);
+static void sweep_state(SweepState *state, bool kills) {
+    undisturbed(&state->job, state->until_ms + 2000, &state->wanted);
     SweepJob job = {.prepare = sweep_prepare,
                     .run = sweep_run,
                     .check = sweep_check,
-                    .user = &state,
+                    .user = state,
                     .calls_max = kills ? 60 : 40};
     SweepCounts counts = kills ? sweep_kill(&job) : sweep_errno(&job, "EIO ENOSPC EINTR ENOMEM");
     CHECK(counts.calls > 10);
     CHECK_EQ(counts.unreached, 0);
-    text_deinit(&state.wanted);
-    text_deinit(&state.out);
+    text_deinit(&state->wanted);
+    text_deinit(&state->out);
+}
+
+static void sweep_job(bool is_windowed, uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
+    SweepState state = {.from_ms = from_ms, .until_ms = 3000};
+    job_init(&state.job, three_batches, 3);
+    state.job.is_windowed = is_windowed;
+    state.job.snapshot_log_bytes = snapshot_log_bytes;
+    sweep_state(&state, kills);
+}
+
+/* A round takes about six batches: what is prepared has sections of a whole one and of one begun. */
+static void sweep_rounds(bool kills) {
+    SweepState state = {.from_ms = 9000, .until_ms = 16000};
+    job_init(&state.job, rolling_batches(), ROLLING_BATCHES);
+    state.job.snapshot_log_bytes = 2000;
+    sweep_state(&state, kills);
 }
 
 static void sweep(uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
@@ -836,6 +1023,12 @@ TEST(an_end_at_every_call_of_a_recovery) {
 }
 TEST(an_end_at_every_call_with_snapshots) {
     sweep(1, 1000, true);
+}
+TEST(an_end_at_every_call_of_rounds_of_saves) {
+    sweep_rounds(true);
+}
+TEST(every_errno_at_every_call_of_rounds_of_saves) {
+    sweep_rounds(false);
 }
 TEST(every_errno_at_every_call_of_three_batches) {
     sweep(0, 0, false);

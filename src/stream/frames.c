@@ -4,6 +4,7 @@
  *     PLAN    varint batch, i64 time_ms, varint parts, parts x { str source, u8 has_batch, str plan }
  *     DELTA   varint batch, str delta
  *     COMMIT  varint batch, varint results, results x { str output, u8 ok, str message }
+ *     SNAPSHOT  varint batch, varint log_begin, varint extents, extents x { varint number, varint size }
  */
 #include "stream/frames.h"
 
@@ -19,6 +20,8 @@ const char *frame_kind_name(uint8_t kind) {
         return "DELTA";
     case FRAME_COMMIT:
         return "COMMIT";
+    case FRAME_SNAPSHOT:
+        return "SNAPSHOT";
     default:
         return "?";
     }
@@ -135,5 +138,47 @@ bool commit_frame_next_result(CommitFrame *commit, CommitResult *result) {
     if (reader_at_end(&commit->results))
         return false;
     *result = read_result(&commit->results);
+    return true;
+}
+
+void snapshot_frame_begin(Text *out, uint64_t batch_id, uint64_t log_begin, uint32_t extent_count) {
+    bytes_put_varint(out, batch_id);
+    bytes_put_varint(out, log_begin);
+    bytes_put_varint(out, extent_count);
+}
+
+void snapshot_frame_add_extent(Text *out, SnapshotExtent extent) {
+    bytes_put_varint(out, extent.number);
+    bytes_put_varint(out, extent.size_bytes);
+}
+
+static SnapshotExtent read_extent(Reader *r) {
+    SnapshotExtent extent = {.number = reader_varint(r)};
+    extent.size_bytes = reader_varint(r);
+    return extent;
+}
+
+Status snapshot_frame_decode(Str payload, SnapshotFrame *snapshot, Error *err) {
+    Reader r = reader_of(payload);
+    SnapshotFrame decoded = {.batch_id = reader_varint(&r)};
+    decoded.log_begin = reader_varint(&r);
+    decoded.extent_count = (uint32_t)reader_varint(&r);
+    decoded.extents = r;
+    uint64_t last = 0;
+    for (uint32_t i = 0; i < decoded.extent_count && !r.failed; i++) {
+        SnapshotExtent extent = read_extent(&r);
+        if (extent.number <= last && !r.failed)
+            return error_set(err, STATUS_CORRUPT, "SNAPSHOT frame: file numbers out of order");
+        last = extent.number;
+    }
+    TRY(finish(&r, "SNAPSHOT", err));
+    *snapshot = decoded;
+    return STATUS_OK;
+}
+
+bool snapshot_frame_next_extent(SnapshotFrame *snapshot, SnapshotExtent *extent) {
+    if (reader_at_end(&snapshot->extents))
+        return false;
+    *extent = read_extent(&snapshot->extents);
     return true;
 }

@@ -5,6 +5,7 @@
  *     DELTA   batch b: what changed in the state; absent when nothing did
  *     COMMIT  batch b: how each output ended. Several may stand for one batch: an output that failed is run
  *             again after a restart; together they say what landed
+ *     SNAPSHOT  what is durable of the snapshot files; the newest one counts
  *
  * Decoding never trusts its bytes: CORRUPT, nothing read past the end. Decoded views borrow from the payload.
  */
@@ -12,8 +13,15 @@
 #define LEAT_STREAM_FRAMES_H
 
 #include "base/bytes.h"
+#include "stream/snapshot.h"
 
-typedef enum FrameKind { FRAME_OPEN = 1, FRAME_PLAN = 2, FRAME_DELTA = 3, FRAME_COMMIT = 4 } FrameKind;
+typedef enum FrameKind {
+    FRAME_OPEN = 1,
+    FRAME_PLAN = 2,
+    FRAME_DELTA = 3,
+    FRAME_COMMIT = 4,
+    FRAME_SNAPSHOT = 5
+} FrameKind;
 
 const char *frame_kind_name(uint8_t kind); /* "PLAN"; "?" for an unknown one */
 
@@ -64,5 +72,18 @@ void commit_frame_begin(Text *out, uint64_t batch_id, uint32_t result_count);
 void commit_frame_add_result(Text *out, const CommitResult *result);
 CHECKED Status commit_frame_decode(Str payload, CommitFrame *commit, Error *err); /* checks every result */
 bool commit_frame_next_result(CommitFrame *commit, CommitResult *result);
+
+/* Written when sections have become durable; only when it is durable itself may what it makes superfluous go:
+ * files that it does not name, frames before log_begin. */
+typedef struct SnapshotFrame {
+    uint64_t batch_id;  /* the newest batch that a section holds */
+    uint64_t log_begin; /* the first frame of the log that is not in every section */
+    uint32_t extent_count;
+    Reader extents; /* snapshot_frame_next_extent: ascending numbers */
+} SnapshotFrame;
+void snapshot_frame_begin(Text *out, uint64_t batch_id, uint64_t log_begin, uint32_t extent_count);
+void snapshot_frame_add_extent(Text *out, SnapshotExtent extent);
+CHECKED Status snapshot_frame_decode(Str payload, SnapshotFrame *snapshot, Error *err); /* checks them all */
+bool snapshot_frame_next_extent(SnapshotFrame *snapshot, SnapshotExtent *extent);
 
 #endif

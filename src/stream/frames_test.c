@@ -78,8 +78,43 @@ TEST(an_open_and_a_delta_come_back) {
     text_deinit(&text);
 }
 
+static Text example_snapshot(void) {
+    Text text = {0};
+    snapshot_frame_begin(&text, 300, 70000, 2);
+    snapshot_frame_add_extent(&text, (SnapshotExtent){3, 1 << 20});
+    snapshot_frame_add_extent(&text, (SnapshotExtent){400, 17});
+    return text;
+}
+
+TEST(a_snapshot_comes_back) {
+    Text text = example_snapshot();
+    SnapshotFrame snapshot;
+    SnapshotExtent extent;
+    Error err = {0};
+    REQUIRE(CHECK_OK(snapshot_frame_decode(text_str(&text), &snapshot, &err), err));
+    CHECK(snapshot.batch_id == 300 && snapshot.log_begin == 70000 && snapshot.extent_count == 2);
+    REQUIRE(snapshot_frame_next_extent(&snapshot, &extent));
+    CHECK(extent.number == 3 && extent.size_bytes == 1 << 20);
+    REQUIRE(snapshot_frame_next_extent(&snapshot, &extent));
+    CHECK(extent.number == 400 && extent.size_bytes == 17);
+    CHECK(!snapshot_frame_next_extent(&snapshot, &extent));
+    text_reset(&text);
+    snapshot_frame_begin(&text, 300, 70000, 2);
+    snapshot_frame_add_extent(&text, (SnapshotExtent){3, 1});
+    snapshot_frame_add_extent(&text, (SnapshotExtent){3, 2});
+    CHECK_EQ(snapshot_frame_decode(text_str(&text), &snapshot, &err), STATUS_CORRUPT); /* a number twice */
+    text_deinit(&text);
+}
+
 TEST(every_truncation_is_refused) {
-    Text plan_text = example_plan(), commit_text = example_commit();
+    Text plan_text = example_plan(), commit_text = example_commit(), snapshot_text = example_snapshot();
+    for (size_t size = 0; size < snapshot_text.size; size++) {
+        SnapshotFrame snapshot;
+        char *copy = exact_copy(snapshot_text.data, size);
+        CHECK_EQ(snapshot_frame_decode((Str){copy, size}, &snapshot, NULL), STATUS_CORRUPT);
+        free(copy);
+    }
+    text_deinit(&snapshot_text);
     for (size_t size = 0; size < plan_text.size; size++) {
         PlanFrame plan;
         char *copy = exact_copy(plan_text.data, size);

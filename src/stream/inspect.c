@@ -1,7 +1,5 @@
 /* inspect.c - reads what the driver writes, in the same order, and says it in words. */
-#include "stream/frames.h"
 #include "stream/inspect_parts.h"
-#include "stream/snapshot.h"
 
 #include <inttypes.h>
 
@@ -34,6 +32,12 @@ void inspect_close(Inspect *inspect) {
     checkpoint_close(inspect->checkpoint);
     text_deinit(&inspect->line);
     text_deinit(&inspect->identity);
+}
+
+Status inspect_note_saves(void *saves, const Frame *frame, Error *err) {
+    (void)err;
+    saves_note(saves, frame);
+    return STATUS_OK;
 }
 
 bool inspect_find_identity(Str identity, Str word, Str id, Str *fields) {
@@ -116,6 +120,20 @@ CHECKED static Status show_commit(Inspect *inspect, const Frame *frame, Error *e
     return inspect_say(inspect, err);
 }
 
+CHECKED static Status show_snapshot(Inspect *inspect, const Frame *frame, Error *err) {
+    SnapshotFrame snapshot;
+    SnapshotExtent extent;
+    TRY(snapshot_frame_decode(frame->payload, &snapshot, err));
+    text_appendf(&inspect->line,
+                 "sections up to batch %" PRIu64 " are durable; the log is needed from sequence %" PRIu64
+                 " on;",
+                 snapshot.batch_id, snapshot.log_begin);
+    while (snapshot_frame_next_extent(&snapshot, &extent))
+        text_appendf(&inspect->line, " file %" PRIx64 " up to byte %" PRIu64, extent.number,
+                     extent.size_bytes);
+    return inspect_say(inspect, err);
+}
+
 CHECKED static Status show_frame(void *self, const Frame *frame, Error *err) {
     Inspect *inspect = self;
     inspect->frame_count++;
@@ -130,6 +148,8 @@ CHECKED static Status show_frame(void *self, const Frame *frame, Error *err) {
         return show_plan(inspect, frame, err);
     if (frame->kind == FRAME_COMMIT)
         return show_commit(inspect, frame, err);
+    if (frame->kind == FRAME_SNAPSHOT)
+        return show_snapshot(inspect, frame, err);
     if (frame->kind == FRAME_DELTA) {
         DeltaFrame delta;
         TRY(delta_frame_decode(frame->payload, &delta, err));
@@ -158,28 +178,33 @@ CHECKED static Status show_cut(Inspect *inspect, Error *err) {
     return inspect_say(inspect, err);
 }
 
-/* `show_sections`: with a line for each. */
-CHECKED static Status walk_snapshot(Inspect *inspect, Error *err) {
-    SnapshotReader *reader = NULL;
-    SnapshotInfo info;
-    Status st = snapshot_open(inspect->env, checkpoint_directory(inspect->checkpoint), &reader, &info, err);
-    if (st == STATUS_NOT_FOUND)
-        return STATUS_OK;
-    TRY_GOTO(done, st);
-    text_appendf(&inspect->line, "snapshot of batch %" PRIu64 ": holds the log up to sequence %" PRIu64,
-                 info.batch_id, info.log_sequence);
-    TRY_GOTO(done, inspect_say(inspect, err));
-    for (;;) {
-        Str name;
-        uint64_t size_bytes;
-        TRY_GOTO(done, snapshot_next_section(reader, &name, &size_bytes, err));
-        if (name.size == 0)
-            break;
-        text_appendf(&inspect->line, "  %.*s: %" PRIu64 " bytes", STR_ARG(name), size_bytes);
-        TRY_GOTO(done, inspect_say(inspect, err));
+CHECKED static Status show_sections(Inspect *inspect, const Saves *saves, Error *err) {
+    for (size_t i = 0; i < snapshot_catalog_count(saves->catalog); i++) {
+        const SnapshotSection *section = snapshot_catalog_section(saves->catalog, i);
+        text_appendf(&inspect->line,
+                     "  file %" PRIx64 "  %.*s: batch %" PRIu64 ", log up to sequence %" PRIu64 ", %" PRIu64
+                     " bytes%s",
+                     section->number, STR_ARG(section->name), section->batch_id, section->log_sequence,
+                     section->size_bytes, saves_at(saves, i) ? "" : ", superseded");
+        TRY(inspect_say(inspect, err));
     }
+    return STATUS_OK;
+}
+
+CHECKED static Status show_saves(Inspect *inspect, Error *err) {
+    Saves saves = {0};
+    Status st = STATUS_OK;
+    TRY_GOTO(done, batch_log_read(inspect->log, inspect_note_saves, &saves, err));
+    TRY_GOTO(done, saves_open(&saves, inspect->env, checkpoint_directory(inspect->checkpoint), err));
+    if (!saves.is_there)
+        goto done;
+    text_appendf(&inspect->line,
+                 "snapshot: up to batch %" PRIu64 ", with the log from sequence %" PRIu64 " on, in %u files",
+                 saves.frame.batch_id, saves.frame.log_begin, saves.frame.extent_count);
+    TRY_GOTO(done, inspect_say(inspect, err));
+    TRY_GOTO(done, show_sections(inspect, &saves, err));
 done:
-    snapshot_close(reader);
+    saves_close(&saves);
     return st;
 }
 
@@ -198,9 +223,10 @@ Status inspect_checkpoint(Env *env, const char *directory, InspectOut out, Error
     Inspect inspect = {.env = env, .out = out};
     TRY_GOTO(done, inspect_open(&inspect, directory, err));
     TRY_GOTO(done, show_identity(&inspect, err));
-    TRY_GOTO(done, walk_snapshot(&inspect, err));
     TRY_GOTO(done, inspect_open_logs(&inspect, err));
+    /* The log explains damage of a snapshot; not the other way. */
     TRY_GOTO(done, walk_logs(&inspect, err));
+    TRY_GOTO(done, show_saves(&inspect, err));
 done:
     inspect_close(&inspect);
     return st;
@@ -227,6 +253,19 @@ CHECKED static Status verify_block(void *self, const BlockRef *ref, Error *err) 
     return st;
 }
 
+/* Superseded ones too: the next start does not read them, and a whole file is what people expect. */
+CHECKED static Status verify_sections(const Saves *saves, Error *err) {
+    Status st = STATUS_OK;
+    for (size_t i = 0; saves->is_there && st == STATUS_OK && i < snapshot_catalog_count(saves->catalog);
+         i++) {
+        SnapshotReader *reader = snapshot_open(saves->catalog, snapshot_catalog_section(saves->catalog, i));
+        for (Str piece = STR(" "); st == STATUS_OK && piece.size;)
+            st = snapshot_read(reader, &piece, err);
+        snapshot_close(reader);
+    }
+    return st;
+}
+
 Status inspect_verify(Env *env, const char *directory, InspectOut out, Error *err) {
     Status st = STATUS_OK;
     Inspect inspect = {.env = env, .out = out};
@@ -235,8 +274,11 @@ Status inspect_verify(Env *env, const char *directory, InspectOut out, Error *er
     TRY_GOTO(done, show_identity(&inspect, err));
     TRY_GOTO(done, inspect_open_logs(&inspect, err));
     TRY_GOTO(done, inspect_restore(&restored, &inspect, err));
-    if (restored.snapshot_batch_id)
-        text_appendf(&inspect.line, "snapshot   ok: batch %" PRIu64, restored.snapshot_batch_id);
+    TRY_GOTO(done, verify_sections(&restored.saves, err));
+    if (restored.saves.is_there)
+        text_appendf(&inspect.line, "snapshot   ok: %zu sections in %u files, up to batch %" PRIu64,
+                     snapshot_catalog_count(restored.saves.catalog), restored.saves.frame.extent_count,
+                     restored.saves.frame.batch_id);
     else
         text_append(&inspect.line, STR("snapshot   none"));
     TRY_GOTO(done, inspect_say(&inspect, err));

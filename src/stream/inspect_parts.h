@@ -3,13 +3,13 @@
 #define LEAT_STREAM_INSPECT_PARTS_H
 
 #include "base/map.h"
-#include "base/map.h"
 #include "column/type.h"
 #include "state/store.h"
 #include "stream/batch_log.h"
 #include "stream/block_log.h"
 #include "stream/checkpoint.h"
 #include "stream/inspect.h"
+#include "stream/saves.h"
 
 /* A directory being looked at. */
 typedef struct Inspect {
@@ -31,6 +31,9 @@ void inspect_close(Inspect *inspect);
 /* Gives inspect->line out, with a line break, and empties it. */
 CHECKED Status inspect_say(Inspect *inspect, Error *err);
 
+/* For batch_log_read: notes each frame in the Saves `saves`. */
+CHECKED Status inspect_note_saves(void *saves, const Frame *frame, Error *err);
+
 /* The line of a plan's identity (layout: plan/identity.c) that begins with these two fields. */
 enum { FIELD_WORD, FIELD_ID, FIELD_CALL, FIELD_KEY, FIELD_STATE, FIELD_VERSION, FIELD_COUNT };
 bool inspect_find_identity(Str identity, Str word, Str id, Str *fields);
@@ -48,7 +51,7 @@ typedef struct Restored {
     Inspect *inspect;
     Map operators; /* id -> OperatorState */
     Arena *arena;
-    uint64_t snapshot_batch_id;
+    Saves saves;
     Budget budget;
 } Restored;
 

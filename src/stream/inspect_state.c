@@ -3,9 +3,7 @@
 #include "column/codec.h"
 #include "column/literal.h"
 #include "exec/engine.h"
-#include "stream/frames.h"
 #include "stream/inspect_parts.h"
-#include "stream/snapshot.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -48,60 +46,73 @@ CHECKED static Status feed_from_snapshot(void *self, Str *piece, Error *err) {
     return snapshot_read(self, piece, err);
 }
 
-CHECKED static Status restore_section(Restored *restored, SnapshotReader *reader, Str name, Error *err) {
-    if (str_equal(name, STR("meta"))) {
-        Text scratch = {0};
-        Str piece;
-        for (;;) {
-            Status st = snapshot_read(reader, &piece, err);
-            if (st != STATUS_OK || piece.size == 0) {
-                Reader r = reader_of(text_str(&scratch));
-                text_append(&restored->inspect->identity, reader_str(&r));
-                text_deinit(&scratch);
-                return st;
-            }
-            text_append(&scratch, piece);
-        }
+CHECKED static Status restore_identity(Restored *restored, const SnapshotSection *meta, Error *err) {
+    Status st = STATUS_OK;
+    Text bytes = {0};
+    SnapshotReader *reader = snapshot_open(restored->saves.catalog, meta);
+    for (Str piece = STR(" "); st == STATUS_OK && piece.size;) {
+        st = snapshot_read(reader, &piece, err);
+        if (st == STATUS_OK)
+            text_append(&bytes, piece);
     }
-    if (!str_starts_with(name, STR("state/")))
-        return STATUS_OK;
-    size_t slash = name.size;
-    while (slash > 6 && name.data[slash - 1] != '/')
-        slash--;
-    int64_t partition;
-    if (slash <= 7 || !str_parse_i64(str_slice(name.data + slash, name.size - slash), &partition) ||
-        partition < 0)
-        return error_set(err, STATUS_CORRUPT, "snapshot: a section of the name '%.*s'", STR_ARG(name));
-    StateStore *store;
-    if (is_window(restored, str_slice(name.data + 6, slash - 7)))
-        return STATUS_OK;
-    TRY(find_store(restored, str_slice(name.data + 6, slash - 7), (uint64_t)partition, &store, err));
-    return state_store_load(store, (StateFeed){feed_from_snapshot, reader}, err);
+    if (st == STATUS_OK) {
+        Reader r = reader_of(text_str(&bytes));
+        text_append(&restored->inspect->identity, reader_str(&r));
+    }
+    snapshot_close(reader);
+    text_deinit(&bytes);
+    return st;
 }
 
-CHECKED static Status restore_snapshot(Restored *restored, Error *err) {
-    SnapshotReader *reader = NULL;
-    SnapshotInfo info = {0};
-    Text copy = {0};
-    Status st = snapshot_open(restored->inspect->env, checkpoint_directory(restored->inspect->checkpoint),
-                              &reader, &info, err);
-    if (st == STATUS_NOT_FOUND)
-        return STATUS_OK;
-    TRY_GOTO(done, st);
-    for (;;) {
-        Str name;
-        uint64_t size_bytes;
-        TRY_GOTO(done, snapshot_next_section(reader, &name, &size_bytes, err));
-        if (name.size == 0)
-            break;
-        text_reset(&copy);
-        text_append(&copy, name);
-        TRY_GOTO(done, restore_section(restored, reader, text_str(&copy), err));
-    }
-    restored->snapshot_batch_id = info.batch_id;
-done:
+/* A section of keyed state that counts. */
+typedef struct KeyedSection {
+    const SnapshotSection *section;
+    Str id;
+    uint32_t group;
+} KeyedSection;
+
+static int compare_keyed(const void *a, const void *b) {
+    const KeyedSection *x = a, *y = b;
+    int order = str_compare(x->id, y->id);
+    return order != 0 ? order : x->group < y->group ? -1 : x->group > y->group;
+}
+
+CHECKED static Status restore_section(Restored *restored, const KeyedSection *keyed, Error *err) {
+    uint64_t begin = key_partition_begin(keyed->group, KEY_GROUP_COUNT);
+    HashRange range = {begin, key_partition_begin(keyed->group + 1, KEY_GROUP_COUNT)};
+    uint32_t partition_count = checkpoint_identity(restored->inspect->checkpoint)->partition_count;
+    StateStore *store;
+    TRY(find_store(restored, keyed->id, key_partition_of(begin, partition_count), &store, err));
+    SnapshotReader *reader = snapshot_open(restored->saves.catalog, keyed->section);
+    Status st = state_store_load(store, range, (StateFeed){feed_from_snapshot, reader}, err);
     snapshot_close(reader);
-    text_deinit(&copy);
+    return error_context(err, st, "section '%.*s'", STR_ARG(keyed->section->name));
+}
+
+CHECKED static Status restore_sections(Restored *restored, Error *err) {
+    const Saves *saves = &restored->saves;
+    Status st = STATUS_OK;
+    size_t all = saves->is_there ? snapshot_catalog_count(saves->catalog) : 0, count = 0;
+    KeyedSection *keyed = xcalloc(all + 1, sizeof *keyed);
+    for (size_t i = 0; i < all; i++) {
+        const SnapshotSection *section = saves_at(saves, i);
+        KeyedSection *next = &keyed[count];
+        next->section = section;
+        if (!section || !engine_parse_section(section->name, &next->id, &next->group) ||
+            is_window(restored, next->id))
+            continue;
+        if (next->group >= KEY_GROUP_COUNT) {
+            st = error_set(err, STATUS_CORRUPT, "snapshot: a section of the name '%.*s'",
+                           STR_ARG(section->name));
+            goto done;
+        }
+        count++;
+    }
+    qsort(keyed, count, sizeof *keyed, compare_keyed); /* as a store wants them */
+    for (size_t i = 0; i < count; i++)
+        TRY_GOTO(done, restore_section(restored, &keyed[i], err));
+done:
+    free(keyed);
     return st;
 }
 
@@ -113,28 +124,39 @@ CHECKED static Status restore_changes(void *self, Str id, uint32_t partition, St
     return state_store_apply(store, changes, err);
 }
 
-CHECKED static Status restore_frame(void *self, const Frame *frame, Error *err) {
+/* The first reading: what was saved, and the plan. */
+CHECKED static Status survey_frame(void *self, const Frame *frame, Error *err) {
     Restored *restored = self;
     restored->inspect->frame_count++;
+    saves_note(&restored->saves, frame);
     if (frame->kind == FRAME_OPEN) {
         OpenFrame open;
         TRY(open_frame_decode(frame->payload, &open, err));
         text_reset(&restored->inspect->identity);
         text_append(&restored->inspect->identity, open.identity);
-    } else if (frame->kind == FRAME_DELTA) {
-        DeltaFrame delta;
-        TRY(delta_frame_decode(frame->payload, &delta, err));
-        if (delta.batch_id > restored->snapshot_batch_id)
-            TRY(engine_visit_delta(delta.delta, restore_changes, restored, err));
     }
     return STATUS_OK;
+}
+
+CHECKED static Status restore_frame(void *self, const Frame *frame, Error *err) {
+    Restored *restored = self;
+    DeltaFrame delta;
+    if (frame->kind != FRAME_DELTA || frame->sequence < saves_log_begin(&restored->saves))
+        return STATUS_OK;
+    TRY(delta_frame_decode(frame->payload, &delta, err));
+    return engine_visit_delta(delta.delta, restore_changes, restored, err);
 }
 
 Status inspect_restore(Restored *restored, Inspect *inspect, Error *err) {
     restored->inspect = inspect;
     restored->arena = arena_create(NULL, "inspect");
     budget_init(&restored->budget, "inspect", env_memory_limit(inspect->env) / 2, NULL);
-    TRY(restore_snapshot(restored, err));
+    TRY(batch_log_read(inspect->log, survey_frame, restored, err));
+    TRY(saves_open(&restored->saves, inspect->env, checkpoint_directory(inspect->checkpoint), err));
+    const SnapshotSection *meta = saves_find(&restored->saves, STR("meta"));
+    if (inspect->identity.size == 0 && meta)
+        TRY(restore_identity(restored, meta, err));
+    TRY(restore_sections(restored, err));
     TRY(batch_log_read(inspect->log, restore_frame, restored, err));
     for (uint32_t i = 0; i < restored->operators.count; i++) {
         OperatorState *state = restored->operators.entries[i].value;
@@ -158,6 +180,7 @@ void restored_deinit(Restored *restored) {
         free(state);
     }
     map_deinit(&restored->operators);
+    saves_close(&restored->saves);
     arena_destroy(restored->arena);
 }
 

@@ -1,31 +1,35 @@
 /* recovery.c - see recovery.h.
  *
- *     recovery_restore  load_snapshot -> survey_log -> begin_epoch
- *     recovery_replay   replay_log -> resume_batch
+ *     recovery_restore  survey_frame... -> load_saves -> rolling_begin -> begin_epoch
+ *     recovery_replay   replay_frame... -> resume_batch
  *
- * survey_log reads the log once to learn, per batch, how it ended; replay_log reads it again and brings
- * sources and state to where they were. A batch that had not ended is run again in its place in that order,
+ * The survey reads the log once to learn, per batch, how it ended, and which saved sections count. The replay
+ * reads it again and brings sources and state to where they were. The sections are of different batches. A
+ * source passes over the PLANs that it was saved behind; a DELTA is applied whole, to sections too that were
+ * saved behind it (R2 of rolling.h): state may go back in between, and is right from the newest section on.
+ * No batch that had not ended lies before that (R1). Such a one is run again in its place in that order,
  * before the DELTA of the next one is applied, so its outputs see the state they would have seen.
  */
 #include "stream/recovery.h"
 
 #include "base/log.h"
 #include "stream/driver_parts.h"
-#include "stream/frames.h"
-#include "stream/snapshot.h"
+#include "stream/rolling.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* What a first reading of the log finds besides the pending batches. */
 typedef struct Survey {
     Driver *driver;
+    Saves saves;
     Text identity; /* of the newest OPEN */
 } Survey;
 
 static void survey_commit(Driver *driver, const CommitFrame *commit) {
     PendingBatch *pending = driver_pending_find(driver, commit->batch_id);
     if (!pending)
-        return; /* of a batch that is in the snapshot */
+        return; /* its PLAN is cut away: it is in every section */
     CommitFrame walk = *commit;
     CommitResult result;
     while (commit_frame_next_result(&walk, &result)) {
@@ -42,6 +46,7 @@ static void survey_commit(Driver *driver, const CommitFrame *commit) {
 CHECKED static Status survey_frame(void *self, const Frame *frame, Error *err) {
     Survey *survey = self;
     Driver *driver = survey->driver;
+    saves_note(&survey->saves, frame);
     if (frame->kind == FRAME_OPEN) {
         OpenFrame open;
         TRY(open_frame_decode(frame->payload, &open, err));
@@ -50,8 +55,6 @@ CHECKED static Status survey_frame(void *self, const Frame *frame, Error *err) {
     } else if (frame->kind == FRAME_PLAN) {
         PlanFrame plan;
         TRY(plan_frame_decode(frame->payload, &plan, err));
-        if (plan.batch_id <= driver->snapshot_batch_id)
-            return STATUS_OK;
         if (plan.batch_time_ms != driver_batch_time_ms(driver, plan.batch_id))
             return error_set(err, STATUS_CORRUPT,
                              "PLAN of batch %" PRIu64 ": its time %" PRId64 " ms is not on the grid",
@@ -62,7 +65,7 @@ CHECKED static Status survey_frame(void *self, const Frame *frame, Error *err) {
         CommitFrame commit;
         TRY(commit_frame_decode(frame->payload, &commit, err));
         survey_commit(driver, &commit);
-    } else if (frame->kind != FRAME_DELTA) {
+    } else if (frame->kind != FRAME_DELTA && frame->kind != FRAME_SNAPSHOT) {
         return error_set(err, STATUS_UNSUPPORTED,
                          "batch log: a frame of kind %u at sequence %" PRIu64
                          " was written by a newer version of Leat",
@@ -71,19 +74,34 @@ CHECKED static Status survey_frame(void *self, const Frame *frame, Error *err) {
     return STATUS_OK;
 }
 
-CHECKED static Status read_section(SnapshotReader *reader, Text *out, Error *err) {
+CHECKED static Status read_section(const Saves *saves, const SnapshotSection *section, Text *out,
+                                   Error *err) {
+    Status st = STATUS_OK;
+    SnapshotReader *reader = snapshot_open(saves->catalog, section);
     text_reset(out);
-    for (;;) {
-        Str piece;
-        TRY(snapshot_read(reader, &piece, err));
-        if (piece.size == 0)
-            return STATUS_OK;
-        text_append(out, piece);
+    for (Str piece = STR(" "); st == STATUS_OK && piece.size;) {
+        st = snapshot_read(reader, &piece, err);
+        if (st == STATUS_OK)
+            text_append(out, piece);
     }
+    snapshot_close(reader);
+    return st;
 }
 
-CHECKED static Status feed_from_snapshot(void *self, Str *piece, Error *err) {
-    return snapshot_read(self, piece, err);
+CHECKED static Status compare_saved_plan(Driver *driver, const Saves *saves, Error *err) {
+    const SnapshotSection *meta = saves_find(saves, STR("meta"));
+    if (!meta)
+        return STATUS_OK;
+    Text bytes = {0};
+    Status st = read_section(saves, meta, &bytes, err);
+    Reader r = reader_of(text_str(&bytes));
+    Str identity = reader_str(&r);
+    if (st == STATUS_OK && r.failed)
+        st = error_set(err, STATUS_CORRUPT, "snapshot: malformed meta section");
+    if (st == STATUS_OK)
+        st = plan_compare(driver->plan, identity, err);
+    text_deinit(&bytes);
+    return st;
 }
 
 static Source *find_source(const Driver *driver, Str id) {
@@ -93,54 +111,95 @@ static Source *find_source(const Driver *driver, Str id) {
     return NULL;
 }
 
-/* The sections in front are small ("meta" first), so the plan is compared before any state is read. */
-CHECKED static Status load_section(Driver *driver, SnapshotReader *reader, Str name, Text *scratch,
-                                   Error *err) {
-    if (str_equal(name, STR("meta"))) {
-        TRY(read_section(reader, scratch, err));
-        Reader r = reader_of(text_str(scratch));
-        Str identity = reader_str(&r);
-        if (r.failed)
-            return error_set(err, STATUS_CORRUPT, "snapshot: malformed meta section");
-        return plan_compare(driver->plan, identity, err);
-    }
-    if (str_starts_with(name, STR("source/"))) {
-        Str id = {name.data + 7, name.size - 7};
-        Source *source = find_source(driver, id);
-        if (!source)
-            return error_set(err, STATUS_INVALID, "the snapshot has a source '%.*s' that the program lacks",
-                             STR_ARG(id));
-        TRY(read_section(reader, scratch, err));
-        return source->class->restore(source, text_str(scratch), err);
-    }
-    return engine_load_section(driver->engine, name, (StateFeed){feed_from_snapshot, reader}, err);
+CHECKED static Status restore_source(Driver *driver, const Saves *saves, const SnapshotSection *section,
+                                     Error *err) {
+    Str id = str_slice(section->name.data + 7, section->name.size - 7);
+    Source *source = find_source(driver, id);
+    if (!source)
+        return error_set(err, STATUS_INVALID, "the snapshot has a source '%.*s' that the program lacks",
+                         STR_ARG(id));
+    Text bytes = {0};
+    Status st = read_section(saves, section, &bytes, err);
+    if (st == STATUS_OK)
+        st = source->class->restore(source, text_str(&bytes), err);
+    text_deinit(&bytes);
+    return st;
 }
 
-CHECKED static Status load_snapshot(Driver *driver, Error *err) {
+/* The sections that the engine loads. */
+typedef struct StateImage {
+    const Saves *saves;
+    const SnapshotSection **sections;
+    Str *names;
+    uint32_t count;
+} StateImage;
+
+CHECKED static Status read_piece(void *self, Str *piece, Error *err) {
+    return snapshot_read(self, piece, err);
+}
+
+CHECKED static Status open_section(void *self, uint32_t index, StateFeed *feed, Error *err) {
+    (void)err;
+    const StateImage *image = self;
+    *feed = (StateFeed){read_piece, snapshot_open(image->saves->catalog, image->sections[index])};
+    return STATUS_OK;
+}
+
+static void close_section(void *self, StateFeed feed) {
+    (void)self;
+    snapshot_close(feed.self);
+}
+
+CHECKED static Status load_state(Driver *driver, const StateImage *image, Error *err) {
+    return engine_load(driver->engine,
+                       (EngineImage){.names = image->names,
+                                     .count = image->count,
+                                     .open = open_section,
+                                     .close = close_section,
+                                     .self = (void *)(uintptr_t)image},
+                       err);
+}
+
+/* The plan is compared before any state is read. */
+CHECKED static Status load_saves(Driver *driver, const Saves *saves, Error *err) {
     Status st = STATUS_OK;
-    SnapshotInfo info = {0};
-    SnapshotReader *reader = NULL;
-    Text name_copy = {0}, scratch = {0};
-    st = snapshot_open(driver->env, checkpoint_directory(driver->checkpoint), &reader, &info, err);
-    if (st == STATUS_NOT_FOUND)
+    if (!saves->is_there)
         return STATUS_OK;
-    TRY_GOTO(done, st);
-    for (;;) {
-        Str name;
-        uint64_t size_bytes;
-        TRY_GOTO(done, snapshot_next_section(reader, &name, &size_bytes, err));
-        if (name.size == 0)
-            break;
-        text_reset(&name_copy);
-        text_append(&name_copy, name);
-        st = load_section(driver, reader, text_str(&name_copy), &scratch, err);
-        TRY_GOTO(done, error_context(err, st, "restoring section '%s'", name_copy.data));
+    size_t count = snapshot_catalog_count(saves->catalog);
+    StateImage image = {.saves = saves,
+                        .sections = xcalloc(count + 1, sizeof *image.sections),
+                        .names = xcalloc(count + 1, sizeof *image.names)};
+    TRY_GOTO(done, compare_saved_plan(driver, saves, err));
+    for (size_t i = 0; i < count; i++) {
+        const SnapshotSection *section = saves_at(saves, i);
+        if (!section || str_equal(section->name, STR("meta")))
+            continue;
+        if (str_starts_with(section->name, STR("source/"))) {
+            TRY_GOTO(done, restore_source(driver, saves, section, err));
+            continue;
+        }
+        image.sections[image.count] = section;
+        image.names[image.count++] = section->name;
     }
-    driver->snapshot_batch_id = driver->last_batch_id = info.batch_id;
+    TRY_GOTO(done, load_state(driver, &image, err));
+    if (driver->last_batch_id < saves->frame.batch_id)
+        driver->last_batch_id = saves->frame.batch_id;
 done:
-    snapshot_close(reader);
-    text_deinit(&name_copy);
-    text_deinit(&scratch);
+    free(image.sections);
+    free(image.names);
+    return error_context(err, st, "restoring the state");
+}
+
+/* What no SNAPSHOT frame names was not durable, or is superfluous. */
+CHECKED static Status remove_stray_files(Driver *driver, const Saves *saves, uint64_t newest, Error *err) {
+    SnapshotFrame walk = saves->frame;
+    size_t count = 0;
+    SnapshotExtent *extents = xcalloc((size_t)walk.extent_count + 1, sizeof *extents);
+    while (snapshot_frame_next_extent(&walk, &extents[count]))
+        count++;
+    Status st = snapshot_remove_others(driver->env, checkpoint_directory(driver->checkpoint), extents, count,
+                                       newest, err);
+    free(extents);
     return st;
 }
 
@@ -164,13 +223,20 @@ done:
 
 Status recovery_restore(Driver *driver, Error *err) {
     Status st = STATUS_OK;
+    const char *directory = checkpoint_directory(driver->checkpoint);
     Survey survey = {.driver = driver};
-    TRY_GOTO(done, load_snapshot(driver, err));
+    uint64_t newest_file;
+    TRY_GOTO(done, snapshot_survey(driver->env, directory, &newest_file, err));
     TRY_GOTO(done, batch_log_read(driver->log, survey_frame, &survey, err));
+    TRY_GOTO(done, saves_open(&survey.saves, driver->env, directory, err));
+    TRY_GOTO(done, load_saves(driver, &survey.saves, err));
     if (survey.identity.size)
         TRY_GOTO(done, plan_compare(driver->plan, text_str(&survey.identity), err));
+    TRY_GOTO(done, remove_stray_files(driver, &survey.saves, newest_file, err));
+    rolling_begin(driver, &survey.saves, newest_file);
     TRY_GOTO(done, begin_epoch(driver, err));
 done:
+    saves_close(&survey.saves);
     text_deinit(&survey.identity);
     return st;
 }
@@ -195,16 +261,29 @@ static PlanPart find_part(const PlanFrame *plan, const char *source_id) {
     return (PlanPart){.source_id = str_from(source_id)}; /* the program has got this source since */
 }
 
-CHECKED static Status replay_sources(Driver *driver, const PlanFrame *plan, Error *err) {
+/* A source that was saved behind this batch knows it already. */
+static bool source_needs(const Driver *driver, uint32_t i, uint64_t sequence) {
+    return sequence > rolling_source_sequence(driver, i);
+}
+
+CHECKED static Status replay_sources(Driver *driver, const PlanFrame *plan, uint64_t sequence, Error *err) {
     for (uint32_t i = 0; i < driver->source_count; i++) {
         Source *source = source_of(driver->source_nodes[i]);
         PlanPart part = find_part(plan, driver->source_nodes[i]->id);
-        if (!part.has_batch)
+        if (!part.has_batch || !source_needs(driver, i, sequence))
             continue;
         Status st = source->class->replay(source, plan->batch_time_ms, part.plan, err);
         TRY(error_context(err, st, "%s", source->description));
     }
     return STATUS_OK;
+}
+
+static void tell_replayed_sources(Driver *driver, const PlanFrame *plan, uint64_t sequence) {
+    for (uint32_t i = 0; i < driver->source_count; i++) {
+        Source *source = source_of(driver->source_nodes[i]);
+        if (source_needs(driver, i, sequence))
+            source->class->done(source, plan->batch_time_ms);
+    }
 }
 
 /* Runs the batch of a PLAN frame in the engine: S2 to S4 with the planned ranges. */
@@ -252,32 +331,30 @@ CHECKED static Status replay_plan(Replay *replay, const Frame *frame, Error *err
     Driver *driver = replay->driver;
     PlanFrame plan;
     TRY(plan_frame_decode(frame->payload, &plan, err));
-    if (plan.batch_id <= driver->snapshot_batch_id)
-        return STATUS_OK;
     if (replay->is_open)
         TRY(rerun_outputs(replay, (Str){0}, err));
-    TRY(replay_sources(driver, &plan, err));
+    TRY(replay_sources(driver, &plan, frame->sequence, err));
     replay->batch_id = plan.batch_id;
     replay->is_open = driver_pending_find(driver, plan.batch_id) != NULL;
     if (replay->is_open) {
         text_reset(&replay->plan);
         text_append(&replay->plan, frame->payload);
     } else {
-        driver_tell_sources(driver, plan.batch_id);
+        tell_replayed_sources(driver, &plan, frame->sequence);
     }
     return STATUS_OK;
 }
 
 CHECKED static Status replay_frame(void *self, const Frame *frame, Error *err) {
     Replay *replay = self;
+    if (frame->sequence < rolling_log_begin(replay->driver)) /* the log is cut by whole segments */
+        return STATUS_OK;
     if (frame->kind == FRAME_PLAN)
         return replay_plan(replay, frame, err);
     if (frame->kind != FRAME_DELTA)
         return STATUS_OK;
     DeltaFrame delta;
     TRY(delta_frame_decode(frame->payload, &delta, err));
-    if (delta.batch_id <= replay->driver->snapshot_batch_id)
-        return STATUS_OK;
     if (delta.batch_id != replay->batch_id)
         return error_set(err, STATUS_CORRUPT, "batch log: DELTA of batch %" PRIu64 " without its PLAN",
                          delta.batch_id);

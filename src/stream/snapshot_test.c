@@ -12,78 +12,90 @@
 
 static const FileFamily snapshots = {"snapshot-", ".leat"};
 
-/* ---- a snapshot that tells from its batch id what must be in it ---- */
+/* ---- sections that tell from their batch id what must be in them ---- */
 
 static char byte_of(uint64_t batch_id, uint64_t section, uint64_t at) {
     return (char)(batch_id * 31 + section * 7 + at * 13 + (at >> 8));
 }
 
-static const uint64_t small_sizes[] = {0, 1, 100, 0, 3000};
+static const uint64_t small_sizes[] = {1, 100, 0, 3000};
 
 /* Sections "part/0", "part/1" and so on, of the sizes given, in pieces of `piece` bytes. */
-static Status write_snapshot(Env *env, const char *directory, uint64_t batch_id, const uint64_t *sizes,
-                             size_t count, size_t piece, Error *err) {
-    SnapshotWriter *writer;
-    SnapshotInfo info = {.batch_id = batch_id, .log_sequence = batch_id * 2, .epoch = 3};
-    TRY(snapshot_create(env, directory, info, &writer, err));
-    Status st = STATUS_OK;
+static void build(SnapshotBuilder *builder, uint64_t batch_id, const uint64_t *sizes, size_t count,
+                  size_t piece) {
     char *bytes = xmalloc(piece);
     for (size_t section = 0; section < count; section++) {
         Text name = {0};
         text_appendf(&name, "part/%zu", section);
-        st = snapshot_begin_section(writer, text_str(&name), err);
-        text_deinit(&name);
-        for (uint64_t at = 0; st == STATUS_OK && at < sizes[section];) {
+        snapshot_begin_section(builder, text_str(&name), batch_id, batch_id * 2);
+        for (uint64_t at = 0; at < sizes[section];) {
             size_t size = 0;
             while (size < piece && at < sizes[section])
                 bytes[size++] = byte_of(batch_id, section, at++);
-            st = snapshot_write(writer, str_slice(bytes, size), err);
+            snapshot_put(builder, str_slice(bytes, size));
         }
-        if (st != STATUS_OK) {
-            snapshot_abandon(writer);
-            free(bytes);
-            return st;
-        }
+        CHECK_EQ(snapshot_end_section(builder), sizes[section] > 0);
+        text_deinit(&name);
     }
     free(bytes);
-    return snapshot_finish(writer, err);
 }
 
-/* Reads the newest; *is_wrong when a byte that was handed out is not the one written.
- * `skip`: sections not read. */
-static Status read_newest(const char *directory, uint64_t *batch_id, const uint64_t *sizes, size_t count,
-                          bool skip, bool *is_wrong, Error *err) {
-    SnapshotReader *reader;
-    SnapshotInfo info;
-    *is_wrong = false;
-    *batch_id = 0;
-    TRY(snapshot_open(env_real(), directory, &reader, &info, err));
+/* The portion is written; *size_bytes is then the size of the file. */
+static Status write_out(Env *env, const char *directory, SnapshotBuilder *builder, uint64_t *size_bytes,
+                        Error *err) {
+    SnapshotPortion portion;
+    snapshot_take_portion(builder, &portion);
+    Status st = snapshot_write_portion(env, directory, &portion, err);
+    *size_bytes = portion.offset + portion.bytes.size;
+    text_deinit(&portion.bytes);
+    return st;
+}
+
+/* A file of one portion. */
+static uint64_t write_file(const char *directory, uint64_t number, uint64_t batch_id, const uint64_t *sizes,
+                           size_t count) {
+    Error err = {0};
+    uint64_t size_bytes;
+    SnapshotBuilder *builder = snapshot_builder_create(number);
+    build(builder, batch_id, sizes, count, 1000);
+    REQUIRE(CHECK_OK(write_out(env_real(), directory, builder, &size_bytes, &err), err));
+    snapshot_builder_destroy(builder);
+    return size_bytes;
+}
+
+static Status read_section(const SnapshotCatalog *catalog, const SnapshotSection *section, bool *is_wrong,
+                           Error *err) {
+    int64_t number = -1;
+    uint64_t at = 0;
+    Str name = section->name;
+    if (!str_starts_with(name, STR("part/")) ||
+        !str_parse_i64(str_slice(name.data + 5, name.size - 5), &number))
+        *is_wrong = true;
+    SnapshotReader *reader = snapshot_open(catalog, section);
     Status st = STATUS_OK;
-    size_t section = 0;
-    for (;; section++) {
-        Str name, piece;
-        uint64_t size_bytes, at = 0;
-        TRY_GOTO(done, snapshot_next_section(reader, &name, &size_bytes, err));
-        if (!name.size)
-            break;
-        Text expected = {0};
-        text_appendf(&expected, "part/%zu", section);
-        *is_wrong |=
-            section >= count || size_bytes != sizes[section] || !leat_str_equal(name, text_str(&expected));
-        text_deinit(&expected);
-        while (!skip) {
-            TRY_GOTO(done, snapshot_read(reader, &piece, err));
-            if (!piece.size)
-                break;
-            for (size_t i = 0; i < piece.size; i++)
-                *is_wrong |= piece.data[i] != byte_of(info.batch_id, section, at++);
-        }
-        *is_wrong |= !skip && at != size_bytes;
+    for (Str piece = STR(" "); st == STATUS_OK && piece.size;) {
+        st = snapshot_read(reader, &piece, err);
+        for (size_t i = 0; st == STATUS_OK && i < piece.size; i++)
+            *is_wrong |= piece.data[i] != byte_of(section->batch_id, (uint64_t)number, at++);
     }
-    *is_wrong |= section != count || info.log_sequence != info.batch_id * 2 || info.epoch != 3;
-    *batch_id = info.batch_id;
-done:
     snapshot_close(reader);
+    *is_wrong |=
+        st == STATUS_OK && (at != section->size_bytes || section->log_sequence != section->batch_id * 2);
+    return st;
+}
+
+/* Reads every section of the extents; *is_wrong when a byte that was handed out is not the one written. */
+static Status read_all(const char *directory, const SnapshotExtent *extents, size_t extent_count,
+                       size_t *section_count, bool *is_wrong, Error *err) {
+    SnapshotCatalog *catalog;
+    *is_wrong = false;
+    *section_count = 0;
+    TRY(snapshot_catalog_open(env_real(), directory, extents, extent_count, &catalog, err));
+    Status st = STATUS_OK;
+    *section_count = snapshot_catalog_count(catalog);
+    for (size_t i = 0; i < *section_count && st == STATUS_OK; i++)
+        st = read_section(catalog, snapshot_catalog_section(catalog, i), is_wrong, err);
+    snapshot_catalog_close(catalog);
     return st;
 }
 
@@ -105,96 +117,111 @@ TEST(sections_come_back_as_written) {
     const uint64_t sizes[] = {0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20, 5};
     const size_t pieces[] = {1 << 20, 777, 2 << 20};
     for (size_t i = 0; i < ARRAY_COUNT(pieces); i++) {
-        uint64_t batch_id;
+        SnapshotExtent extent = {.number = i + 1};
+        SnapshotBuilder *builder = snapshot_builder_create(extent.number);
+        size_t section_count;
         bool is_wrong;
-        CHECK_OK(write_snapshot(env_real(), directory, i + 1, sizes, ARRAY_COUNT(sizes), pieces[i], &err),
-                 err);
-        CHECK_OK(read_newest(directory, &batch_id, sizes, ARRAY_COUNT(sizes), false, &is_wrong, &err), err);
-        CHECK_EQ(batch_id, i + 1);
+        build(builder, 5, sizes, ARRAY_COUNT(sizes), pieces[i]);
+        CHECK_OK(write_out(env_real(), directory, builder, &extent.size_bytes, &err), err);
+        build(builder, 6, sizes, 3, pieces[i]); /* a second portion behind it */
+        CHECK_OK(write_out(env_real(), directory, builder, &extent.size_bytes, &err), err);
+        CHECK_OK(read_all(directory, &extent, 1, &section_count, &is_wrong, &err), err);
+        CHECK_EQ(section_count, 6 + 2); /* an empty one stands nowhere */
         CHECK(!is_wrong);
-        CHECK_OK(read_newest(directory, &batch_id, sizes, ARRAY_COUNT(sizes), true, &is_wrong, &err), err);
-        CHECK(!is_wrong);
+        snapshot_builder_destroy(builder);
     }
-    CHECK_OK(snapshot_remove_before(env_real(), directory, 3, &err), err);
-    CHECK_EQ(count_files(directory), 1);
 }
 
-TEST(a_snapshot_without_sections_is_one) {
-    Error err = {0};
-    uint64_t batch_id;
-    bool is_wrong;
-    CHECK_OK(write_snapshot(env_real(), check_tmpdir(), 9, NULL, 0, 1, &err), err);
-    CHECK_OK(read_newest(check_tmpdir(), &batch_id, NULL, 0, false, &is_wrong, &err), err);
-    CHECK(batch_id == 9 && !is_wrong);
-}
-
-TEST(nothing_is_visible_before_it_is_finished) {
+TEST(the_last_save_of_a_name_in_the_last_file_is_the_newest) {
     Error err = {0};
     const char *directory = check_tmpdir();
-    SnapshotWriter *writer;
-    SnapshotReader *reader;
-    SnapshotInfo info = {.batch_id = 1};
-    CHECK_EQ(snapshot_open(env_real(), directory, &reader, &info, &err), STATUS_NOT_FOUND);
-    REQUIRE(CHECK_OK(snapshot_create(env_real(), directory, info, &writer, &err), err));
-    CHECK_OK(snapshot_begin_section(writer, STR("meta"), &err), err);
-    CHECK_EQ(snapshot_open(env_real(), directory, &reader, &info, &err), STATUS_NOT_FOUND);
-    CHECK_EQ(count_files(directory), 1);
-    snapshot_abandon(writer);
-    CHECK_EQ(count_files(directory), 0);
+    SnapshotExtent extents[] = {{.number = 3}, {.number = 4}};
+    SnapshotBuilder *builder = snapshot_builder_create(3);
+    build(builder, 10, small_sizes, 4, 50);
+    build(builder, 11, small_sizes, 2, 50);
+    CHECK_OK(write_out(env_real(), directory, builder, &extents[0].size_bytes, &err), err);
+    snapshot_builder_destroy(builder);
+    extents[1].size_bytes = write_file(directory, 4, 12, small_sizes, 1);
+    SnapshotCatalog *catalog;
+    REQUIRE(CHECK_OK(snapshot_catalog_open(env_real(), directory, extents, 2, &catalog, &err), err));
+    static const uint64_t newest[] = {12, 11, 0, 10};
+    for (size_t i = 0; i < ARRAY_COUNT(newest); i++) {
+        char name[] = "part/0";
+        name[5] = (char)('0' + i);
+        const SnapshotSection *section = snapshot_catalog_find(catalog, str_from(name));
+        CHECK_EQ(section ? section->batch_id : 0, newest[i]);
+        CHECK_EQ(section ? section->number : 0, newest[i] == 12 ? 4 : newest[i] ? 3 : 0);
+    }
+    snapshot_catalog_close(catalog);
 }
 
-TEST(the_name_is_given_to_synced_bytes_and_made_durable) {
+TEST(a_portion_without_sections_has_no_bytes) {
+    SnapshotBuilder *builder = snapshot_builder_create(1);
+    const uint64_t nothing[] = {0, 0};
+    build(builder, 1, nothing, 2, 1);
+    CHECK_EQ(snapshot_builder_size_bytes(builder), 0);
+    SnapshotPortion portion;
+    snapshot_take_portion(builder, &portion);
+    CHECK_EQ(portion.bytes.size, 0);
+    text_deinit(&portion.bytes);
+    snapshot_builder_destroy(builder);
+}
+
+TEST(files_that_no_extent_names_are_removed) {
+    Error err = {0};
+    const char *directory = check_tmpdir();
+    uint64_t newest;
+    CHECK_OK(snapshot_survey(env_real(), directory, &newest, &err), err);
+    CHECK_EQ(newest, 0);
+    for (uint64_t number = 1; number <= 5; number++)
+        (void)write_file(directory, number, number, small_sizes, 1);
+    CHECK_OK(snapshot_survey(env_real(), directory, &newest, &err), err);
+    CHECK_EQ(newest, 5);
+    SnapshotExtent kept[] = {{.number = 2}, {.number = 3}};
+    CHECK_OK(snapshot_remove_others(env_real(), directory, kept, 2, 4, &err),
+             err); /* the fifth is being written */
+    CHECK_EQ(count_files(directory), 3);
+    CHECK_OK(snapshot_remove_others(env_real(), directory, kept, 1, 5, &err), err);
+    CHECK_EQ(count_files(directory), 1);
+}
+
+TEST(a_portion_is_synced_and_so_is_the_name_of_its_file) {
     Error err = {0};
     Text trace = {0}, kinds = {0};
+    uint64_t size_bytes;
     Env *env = env_faulty_create(env_real(), NULL);
+    SnapshotBuilder *builder = snapshot_builder_create(1);
     env_faulty_trace(env, &trace);
-    CHECK_OK(write_snapshot(env, check_tmpdir(), 1, small_sizes, ARRAY_COUNT(small_sizes), 50, &err), err);
+    for (int i = 0; i < 2; i++) {
+        build(builder, 1, small_sizes, ARRAY_COUNT(small_sizes), 50);
+        CHECK_OK(write_out(env, check_tmpdir(), builder, &size_bytes, &err), err);
+    }
     Str rest = text_str(&trace), line, number, kind;
     while (leat_str_next_line(&rest, &line))
         if (leat_str_split(&line, ' ', &number) && leat_str_split(&line, ' ', &kind))
             text_appendf(&kinds, "%.*s ", STR_ARG(kind));
-    CHECK(str_ends_with(text_str(&kinds), STR("write sync rename syncdir ")));
+    CHECK_STR(kinds.data, "open write sync syncdir open write sync ");
+    snapshot_builder_destroy(builder);
     env_faulty_destroy(env);
     text_deinit(&kinds);
     text_deinit(&trace);
 }
 
-TEST(a_failed_write_fails_the_finish) {
-    Error err = {0};
-    FaultPlan *plan;
-    REQUIRE(CHECK_OK(fault_plan_parse(STR("write@3=ENOSPC"), &plan, &err), err));
-    Env *env = env_faulty_create(env_real(), plan);
-    SnapshotWriter *writer;
-    REQUIRE(
-        CHECK_OK(snapshot_create(env, check_tmpdir(), (SnapshotInfo){.batch_id = 1}, &writer, &err), err));
-    CHECK_OK(snapshot_begin_section(writer, STR("meta"), &err), err);
-    char *bytes = xcalloc(1, 2 << 20);
-    CHECK_EQ(snapshot_write(writer, str_slice(bytes, 2 << 20), &err), STATUS_IO);
-    CHECK_EQ(snapshot_write(writer, STR("more"), &err), STATUS_IO);
-    CHECK_EQ(snapshot_begin_section(writer, STR("next"), &err), STATUS_IO);
-    CHECK_EQ(snapshot_finish(writer, &err), STATUS_IO);
-    CHECK(strstr(err.message, "snapshot-0000000000000001") != NULL);
-    CHECK_EQ(count_files(check_tmpdir()), 0);
-    free(bytes);
-    env_faulty_destroy(env);
-    free(plan);
-}
-
 /* ---- damage ---- */
 
-static Text read_file_of(const char *directory, uint64_t batch_id) {
+static Text read_file_of(const char *directory, uint64_t number) {
     Error err = {0};
     Text bytes = {0};
-    char *path = numbered_file_path(directory, snapshots, batch_id);
+    char *path = numbered_file_path(directory, snapshots, number);
     REQUIRE(CHECK_OK(env_read_file(env_real(), path, 1 << 24, &bytes, &err), err));
     free(path);
     return bytes;
 }
 
-static void write_file_of(const char *directory, uint64_t batch_id, Str bytes) {
+static void write_file_of(const char *directory, uint64_t number, Str bytes) {
     Error err = {0};
     EnvFile *file;
-    char *path = numbered_file_path(directory, snapshots, batch_id);
+    char *path = numbered_file_path(directory, snapshots, number);
     REQUIRE(
         CHECK_OK(env_file_open(env_real(), path, ENV_WRITE | ENV_CREATE | ENV_TRUNCATE, &file, &err), err));
     REQUIRE(CHECK_OK(env_file_write(env_real(), file, 0, bytes.data, bytes.size, &err), err));
@@ -202,49 +229,85 @@ static void write_file_of(const char *directory, uint64_t batch_id, Str bytes) {
     free(path);
 }
 
-TEST(damage_names_the_file_and_the_older_snapshot) {
+static Status read_extent(const char *directory, SnapshotExtent extent, Error *err) {
+    size_t section_count;
+    bool is_wrong;
+    Status st = read_all(directory, &extent, 1, &section_count, &is_wrong, err);
+    CHECK(!is_wrong);
+    return st;
+}
+
+TEST(damage_names_the_file) {
     Error err = {0};
     const char *directory = check_tmpdir();
-    uint64_t batch_id;
-    bool is_wrong;
-    CHECK_OK(write_snapshot(env_real(), directory, 4, small_sizes, ARRAY_COUNT(small_sizes), 50, &err), err);
-    CHECK_OK(write_snapshot(env_real(), directory, 5, small_sizes, ARRAY_COUNT(small_sizes), 50, &err), err);
-    Text bytes = read_file_of(directory, 5);
+    SnapshotExtent extent = {5, write_file(directory, 5, 4, small_sizes, ARRAY_COUNT(small_sizes))};
+    Text whole = read_file_of(directory, 5), bytes = read_file_of(directory, 5);
     bytes.data[bytes.size / 2] ^= 4;
     write_file_of(directory, 5, text_str(&bytes));
-    CHECK_EQ(read_newest(directory, &batch_id, small_sizes, ARRAY_COUNT(small_sizes), false, &is_wrong, &err),
-             STATUS_CORRUPT);
-    CHECK(strstr(err.message, "snapshot-0000000000000005.leat") && strstr(err.message, "batch 4"));
-    CHECK_EQ(read_newest(directory, &batch_id, small_sizes, ARRAY_COUNT(small_sizes), true, &is_wrong, &err),
-             STATUS_CORRUPT); /* skipping checks too */
-    Text older = read_file_of(directory, 4);
-    write_file_of(directory, 5, text_str(&older)); /* a copy under a newer name */
-    CHECK_EQ(read_newest(directory, &batch_id, small_sizes, ARRAY_COUNT(small_sizes), false, &is_wrong, &err),
-             STATUS_CORRUPT);
-    older.data[8] = 2;
-    uint32_t crc = crc32c(0, older.data, 60);
-    memcpy(older.data + 60, &crc, 4);
-    write_file_of(directory, 5, text_str(&older));
-    CHECK_EQ(read_newest(directory, &batch_id, small_sizes, ARRAY_COUNT(small_sizes), false, &is_wrong, &err),
-             STATUS_UNSUPPORTED);
-    text_deinit(&older);
+    CHECK_EQ(read_extent(directory, extent, &err), STATUS_CORRUPT);
+    CHECK(strstr(err.message, "snapshot-0000000000000005.leat: damaged at byte ") != NULL);
+    write_file_of(directory, 6, text_str(&whole)); /* a copy under another name */
+    CHECK_EQ(read_extent(directory, (SnapshotExtent){6, extent.size_bytes}, &err), STATUS_CORRUPT);
+    CHECK_EQ(read_extent(directory, (SnapshotExtent){7, 100}, &err), STATUS_CORRUPT);
+    CHECK(strstr(err.message, "snapshot-0000000000000007.leat: the file is missing") != NULL);
+    text_deinit(&whole);
     text_deinit(&bytes);
 }
 
-TEST(every_truncation_and_every_flipped_bit_is_refused) {
+/* Pages of one file put into another one: each is whole, none is in its place. */
+TEST(pages_do_not_change_files) {
+    Error err = {0};
+    const char *directory = check_tmpdir();
+    SnapshotExtent extent = {1, write_file(directory, 1, 4, small_sizes, ARRAY_COUNT(small_sizes))};
+    (void)write_file(directory, 2, 5, small_sizes, ARRAY_COUNT(small_sizes));
+    Text one = read_file_of(directory, 1), two = read_file_of(directory, 2);
+    memcpy(one.data + 32, two.data + 32, one.size - 32); /* behind the headers */
+    write_file_of(directory, 1, text_str(&one));
+    CHECK_EQ(read_extent(directory, extent, &err), STATUS_CORRUPT);
+    text_deinit(&one);
+    text_deinit(&two);
+}
+
+TEST(another_format_is_refused_by_its_number) {
+    Error err = {0};
+    const char *directory = check_tmpdir();
+    uint64_t newest;
+    SnapshotExtent extent = {5, write_file(directory, 5, 4, small_sizes, 1)};
+    Text bytes = read_file_of(directory, 5);
+    for (char version = 1; version <= 3; version += 2) {
+        bytes.data[8] = version;
+        uint32_t crc = crc32c(0, bytes.data, 28);
+        memcpy(bytes.data + 28, &crc, sizeof crc);
+        write_file_of(directory, 5, text_str(&bytes));
+        CHECK_EQ(read_extent(directory, extent, &err), STATUS_UNSUPPORTED);
+        CHECK_EQ(snapshot_survey(env_real(), directory, &newest, &err), STATUS_UNSUPPORTED);
+        CHECK(strstr(err.message, version == 1 ? "format version 1, this program reads version 2"
+                                               : "format version 3, this program reads version 2") != NULL);
+    }
+    text_deinit(&bytes);
+}
+
+/* Two portions, of which the log vouches for the first only, or for both. */
+TEST(every_truncation_and_every_flipped_bit_is_refused_where_the_log_vouches) {
     Error err = {0};
     const char *directory = check_tmpdir();
     const uint64_t sizes[] = {5, 0, 300};
-    CHECK_OK(write_snapshot(env_real(), directory, 2, sizes, ARRAY_COUNT(sizes), 50, &err), err);
+    SnapshotExtent first = {.number = 2}, both = {.number = 2};
+    SnapshotBuilder *builder = snapshot_builder_create(2);
+    build(builder, 7, sizes, 3, 50);
+    CHECK_OK(write_out(env_real(), directory, builder, &first.size_bytes, &err), err);
+    build(builder, 8, sizes, 3, 50);
+    CHECK_OK(write_out(env_real(), directory, builder, &both.size_bytes, &err), err);
+    snapshot_builder_destroy(builder);
     Text bytes = read_file_of(directory, 2);
-    uint64_t batch_id, rounds = 0;
-    bool is_wrong;
+    CHECK_EQ(bytes.size, both.size_bytes);
+    uint64_t rounds = 0;
     for (size_t size = 0; size < bytes.size; size++, rounds++) {
         write_file_of(directory, 2, str_slice(bytes.data, size));
-        CHECK_EQ(read_newest(directory, &batch_id, sizes, ARRAY_COUNT(sizes), false, &is_wrong, &err),
-                 STATUS_CORRUPT);
+        CHECK_EQ(read_extent(directory, both, &err), STATUS_CORRUPT);
+        CHECK_EQ(read_extent(directory, first, &err), size < first.size_bytes ? STATUS_CORRUPT : STATUS_OK);
     }
-    printf("    truncations: %" PRIu64 " rounds, all refused\n", rounds);
+    printf("    truncations: %" PRIu64 " rounds, refused where the log vouches\n", rounds);
     rounds = 0;
     write_file_of(directory, 2, text_str(&bytes));
     char *path = numbered_file_path(directory, snapshots, 2);
@@ -253,65 +316,76 @@ TEST(every_truncation_and_every_flipped_bit_is_refused) {
     for (size_t bit = 0; bit < bytes.size * 8; bit++, rounds++) {
         char flipped = (char)(bytes.data[bit / 8] ^ 1 << bit % 8);
         CHECK_OK(env_file_write(env_real(), file, bit / 8, &flipped, 1, &err), err);
-        CHECK_EQ(read_newest(directory, &batch_id, sizes, ARRAY_COUNT(sizes), false, &is_wrong, &err),
-                 STATUS_CORRUPT);
+        CHECK_EQ(read_extent(directory, both, &err), STATUS_CORRUPT);
+        CHECK_EQ(read_extent(directory, first, &err),
+                 bit / 8 < first.size_bytes ? STATUS_CORRUPT : STATUS_OK);
         CHECK_OK(env_file_write(env_real(), file, bit / 8, bytes.data + bit / 8, 1, &err), err);
     }
     env_file_close(env_real(), file);
     free(path);
-    printf("    bit flips: %" PRIu64 " rounds, all refused\n", rounds);
-    text_append(&bytes, STR("x")); /* bytes behind the footer */
-    write_file_of(directory, 2, text_str(&bytes));
-    CHECK_EQ(read_newest(directory, &batch_id, sizes, ARRAY_COUNT(sizes), false, &is_wrong, &err),
-             STATUS_CORRUPT);
+    printf("    bit flips: %" PRIu64 " rounds, refused where the log vouches\n", rounds);
     text_deinit(&bytes);
 }
 
-/* ---- sweeps: the newest that can be seen is whole, and one that was promised can be seen ---- */
+/* ---- sweeps: what was vouched for stays whole while more is written ---- */
 
-static Status script(Env *env, void *user, Error *err) {
-    const char *directory = user;
-    TRY(write_snapshot(env, directory, 2, small_sizes, ARRAY_COUNT(small_sizes), 1000, err));
-    return snapshot_remove_before(env, directory, 2, err);
+typedef struct Script {
+    const char *directory;
+    SnapshotBuilder *builder; /* of file 1, whose first portion is vouched for */
+    SnapshotExtent vouched, second, next;
+} Script;
+
+static Status script_run(Env *env, void *user, Error *err) {
+    Script *script = user;
+    Status st = STATUS_OK;
+    SnapshotBuilder *builder = snapshot_builder_create(2);
+    build(script->builder, 2, small_sizes, ARRAY_COUNT(small_sizes), 1000);
+    build(builder, 3, small_sizes, ARRAY_COUNT(small_sizes), 1000);
+    script->second.number = 1;
+    script->next.number = 2;
+    TRY_GOTO(done, write_out(env, script->directory, script->builder, &script->second.size_bytes, err));
+    TRY_GOTO(done, write_out(env, script->directory, builder, &script->next.size_bytes, err));
+done:
+    snapshot_builder_destroy(builder);
+    return st;
 }
 
 static void script_prepare(void *user) {
-    const char *directory = user;
+    Script *script = user;
     Error err = {0};
-    CHECK_OK(snapshot_remove_before(env_real(), directory, UINT64_MAX, &err), err);
-    CHECK_OK(write_snapshot(env_real(), directory, 1, small_sizes, ARRAY_COUNT(small_sizes), 1000, &err),
+    CHECK_OK(snapshot_remove_others(env_real(), script->directory, NULL, 0, UINT64_MAX, &err), err);
+    snapshot_builder_destroy(script->builder);
+    script->builder = snapshot_builder_create(1);
+    build(script->builder, 1, small_sizes, ARRAY_COUNT(small_sizes), 1000);
+    script->vouched.number = 1;
+    CHECK_OK(write_out(env_real(), script->directory, script->builder, &script->vouched.size_bytes, &err),
              err);
 }
 
 static bool script_check(const SweepRound *round, void *user) {
-    const char *directory = user;
+    Script *script = user;
     Error err = {0};
-    uint64_t batch_id;
-    bool is_wrong;
-    bool holds = CHECK_OK(
-        read_newest(directory, &batch_id, small_sizes, ARRAY_COUNT(small_sizes), false, &is_wrong, &err),
-        err);
-    holds = CHECK(!is_wrong && (batch_id == 1 || batch_id == 2)) && holds;
-    if (round->status == STATUS_OK && !round->was_killed)
-        holds = CHECK_EQ(batch_id, 2) && CHECK_EQ(count_files(directory), 1) && holds;
+    bool holds = CHECK_OK(read_extent(script->directory, script->vouched, &err), err);
+    if (round->status == STATUS_OK && !round->was_killed) {
+        holds = CHECK_OK(read_extent(script->directory, script->second, &err), err) && holds;
+        holds = CHECK_OK(read_extent(script->directory, script->next, &err), err) && holds;
+    }
     return holds;
 }
 
-TEST(an_end_anywhere_leaves_a_whole_snapshot) {
-    SweepCounts counts = sweep_kill(&(SweepJob){.prepare = script_prepare,
-                                                .run = script,
-                                                .check = script_check,
-                                                .user = (void *)(uintptr_t)check_tmpdir()});
-    CHECK(counts.calls > 10 && counts.unreached == 0);
+static void sweep_script(bool kills) {
+    Script script = {.directory = check_tmpdir()};
+    SweepJob job = {.prepare = script_prepare, .run = script_run, .check = script_check, .user = &script};
+    SweepCounts counts = kills ? sweep_kill(&job) : sweep_errno(&job, "EIO ENOSPC EINTR ENOMEM");
+    CHECK(counts.calls >= 7 && counts.unreached == 0);
+    snapshot_builder_destroy(script.builder);
 }
 
-TEST(an_error_anywhere_leaves_a_whole_snapshot) {
-    SweepCounts counts = sweep_errno(&(SweepJob){.prepare = script_prepare,
-                                                 .run = script,
-                                                 .check = script_check,
-                                                 .user = (void *)(uintptr_t)check_tmpdir()},
-                                     "EIO ENOSPC EINTR ENOMEM");
-    CHECK(counts.calls > 10 && counts.unreached == 0);
+TEST(an_end_anywhere_leaves_what_was_vouched_for) {
+    sweep_script(true);
+}
+TEST(an_error_anywhere_leaves_what_was_vouched_for) {
+    sweep_script(false);
 }
 
 TEST_MAIN()

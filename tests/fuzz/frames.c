@@ -58,9 +58,24 @@ static void fuzz_delta(Str payload, Text *again) {
     ASSERT(st == STATUS_OK || st == STATUS_CORRUPT);
 }
 
+static void fuzz_snapshot(Str payload, Text *again) {
+    SnapshotFrame snapshot;
+    SnapshotExtent extent;
+    if (snapshot_frame_decode(payload, &snapshot, NULL) != STATUS_OK)
+        return;
+    snapshot_frame_begin(again, snapshot.batch_id, snapshot.log_begin, snapshot.extent_count);
+    uint32_t count = 0;
+    for (uint64_t last = 0; snapshot_frame_next_extent(&snapshot, &extent); count++) {
+        ASSERT(extent.number > last);
+        last = extent.number;
+        snapshot_frame_add_extent(again, extent);
+    }
+    ASSERT(count == snapshot.extent_count);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const decoders[])(Str payload, Text * again) = {fuzz_open, fuzz_plan, fuzz_delta,
-                                                                  fuzz_commit};
+                                                                  fuzz_commit, fuzz_snapshot};
     if (size == 0)
         return 0;
     char *copy = xmalloc(size); /* of exactly this size, so that a read past the end is seen */
