@@ -1807,4 +1807,63 @@ TEST(a_batch_that_changes_nothing_says_so) {
     machine_deinit(&machine);
 }
 
+/* ---- state that times out ---- */
+
+static bool refuses_timeouts;
+
+static void end_or_fail(const LeatRow *key, const LeatRow *value, LeatKeyState *state, LeatOut *out,
+                        void *user) {
+    (void)user;
+    if (value)
+        leat_state_update_i64(state, 0, leat_row_i64(value, 0));
+    else if (refuses_timeouts)
+        leat_state_remove(state); /* a mistake */
+    leat_out_str(out, 0, leat_row_str(key, 0));
+    leat_out_i64(out, 1, value ? 0 : leat_state_get_i64(state, 0));
+    leat_out_emit(out);
+}
+
+static void with_timeout(Plan *p) {
+    PlanNode *rows = source(p, "word STRING, n BIGINT", 1);
+    PlanNode *node = op(p, PLAN_KEYED_PROCESS, "leat_map_with_state", rows,
+                        leat_map_with_state_function("n BIGINT", "word STRING, n BIGINT", end_or_fail, NULL),
+                        "word STRING, n BIGINT", 0);
+    node->table_schema = schema_of(p, "word STRING, n BIGINT", 1);
+    node->state_schema = schema_of(p, "n BIGINT, updated TIMESTAMP", 0);
+    node->timeout_ms = 1500;
+    node->check_slides = 1;
+    print(p, node);
+}
+
+/* A batch that fails when states have timed out leaves them as they were: run again it finds them all. */
+TEST(timeouts_of_a_failed_batch_come_again) {
+    static const Settings settings[] = {{0, 1, 1, 1, false, false}, {1, 2, 7, 2, true, false}};
+    for (size_t i = 0; i < ARRAY_COUNT(settings); i++) {
+        Machine machine;
+        Text got = {0};
+        machine_init(&machine, with_timeout, settings[i]);
+        CHECK_EQ(machine_run(&machine, "a,1|b,2|c,3", 1000, NULL), STATUS_OK);
+        engine_keep(machine.engine);
+        CHECK_EQ(machine_run(&machine, "b,20", 2000, NULL), STATUS_OK);
+        engine_keep(machine.engine);
+        refuses_timeouts = true;
+        CHECK_EQ(machine_run(&machine, "", 3000, NULL), STATUS_INVALID);
+        CHECK_STR(machine.error.message, "leat_map_with_state: a state that has timed out was removed");
+        refuses_timeouts = false;
+        CHECK_EQ(machine_run(&machine, "", 3000, NULL), STATUS_OK);
+        engine_rollback(machine.engine); /* the log could not be written */
+        CHECK_EQ(machine_run(&machine, "", 3000, NULL), STATUS_OK);
+        machine_outputs(&machine, true, &got);
+        CHECK_STR(got.data, "a,1|c,3");
+        engine_keep(machine.engine);
+        CHECK_EQ(machine_run(&machine, "", 4000, NULL), STATUS_OK);
+        machine_outputs(&machine, true, &got);
+        CHECK_STR(got.data, "b,20");
+        engine_keep(machine.engine);
+        CHECK_EQ(engine_stats(machine.engine).state_keys, 0);
+        text_deinit(&got);
+        machine_deinit(&machine);
+    }
+}
+
 TEST_MAIN()

@@ -236,6 +236,112 @@ TEST(the_current_key_may_be_changed_during_a_scan) {
     state_store_destroy(store);
 }
 
+/* A scan by entries sees what a scan one by one sees, while the key at hand is put and removed: also when the
+ * list of undos, where changed words stand, grows meanwhile. */
+TEST(entries_are_changed_where_they_stand) {
+    enum { ENTRIES = 700 };
+    Error err = {0};
+    StateStore *store = create(NULL);
+    state_store_begin(store);
+    for (uint64_t i = 0; i < ENTRIES; i++) {
+        Key key = key_from_str(str_slice(&i, sizeof i));
+        CHECK_OK(state_store_put(store, &key, key_hash(&key), str_slice(&i, sizeof i), &err), err);
+    }
+    state_store_keep(store);
+    state_store_begin(store);
+    for (uint64_t i = 0; i < 100; i++) { /* the first hundred change before the scan */
+        Key key = key_from_str(str_slice(&i, sizeof i));
+        uint64_t changed = i + 10000;
+        CHECK_OK(state_store_put(store, &key, key_hash(&key), str_slice(&changed, sizeof changed), &err),
+                 err);
+    }
+    StateEntry entries[64];
+    StateScan scan = state_store_scan(store), twin = state_store_scan(store);
+    uint64_t seen = 0;
+    for (uint32_t count; (count = state_store_next_entries(&scan, entries, ARRAY_COUNT(entries))) > 0;) {
+        for (uint32_t k = 0; k < count; k++, seen++) {
+            uint64_t number, value;
+            memcpy(&number, key_str(entries[k].key).data, sizeof number);
+            memcpy(&value, entries[k].value.data, sizeof value);
+            CHECK_EQ(value, number < 100 ? number + 10000 : number);
+            CHECK(state_store_next(&twin) && twin.key == entries[k].key);
+            value += 1000000;
+            if (number % 5 == 0)
+                CHECK_OK(state_store_remove_at(store, &entries[k], &err), err);
+            else
+                CHECK_OK(state_store_put_at(store, &entries[k], str_slice(&value, sizeof value), &err), err);
+            Str now = {0};
+            CHECK(state_store_find(store, entries[k].key, entries[k].hash, &now) == (number % 5 != 0));
+            CHECK(number % 5 == 0 || (leat_str_equal(now, str_slice(&value, sizeof value)) &&
+                                      leat_str_equal(now, state_store_value_at(store, &entries[k]))));
+        }
+    }
+    CHECK_EQ(seen, ENTRIES);
+    CHECK_EQ(state_store_stats(store).key_count, ENTRIES - ENTRIES / 5);
+    state_store_verify(store);
+    state_store_rollback(store);
+    CHECK_EQ(state_store_stats(store).key_count, ENTRIES);
+    state_store_verify(store);
+    state_store_destroy(store);
+}
+
+TEST(keys_of_one_hash_are_all_found) {
+    Error err = {0};
+    StateStore *store = NULL;
+    CHECK_OK(state_store_create((StateStoreOptions){.who = "op", .constant_hash = true}, &store, &err), err);
+    state_store_begin(store);
+    for (uint64_t i = 0; i < 20; i++) {
+        Key key = key_from_str(str_slice(&i, sizeof i));
+        CHECK_OK(state_store_put(store, &key, KEY_HASH_CONSTANT, str_slice(&i, sizeof i), &err), err);
+        if (i % 4 == 0)
+            CHECK_OK(state_store_remove(store, &key, KEY_HASH_CONSTANT, &err), err);
+    }
+    uint64_t sum = 0;
+    for (StateEntry entry = {0}; state_store_next_of_hash(store, KEY_HASH_CONSTANT, &entry);) {
+        uint64_t value;
+        memcpy(&value, entry.value.data, sizeof value);
+        sum += value;
+    }
+    CHECK_EQ(sum, 190 - (0 + 4 + 8 + 12 + 16));
+    StateEntry none = {0};
+    CHECK(!state_store_next_of_hash(store, KEY_HASH_CONSTANT + 1, &none));
+    state_store_rollback(store);
+    state_store_destroy(store);
+}
+
+/* What a batch of new keys does: they come in hash order, in a store of one partition. Without room made for
+ * them first this takes minutes. */
+TEST(new_keys_in_hash_order_find_room) {
+    enum { NEW = 100000 };
+    Error err = {0};
+    StateStore *source = create(NULL), *store = NULL;
+    StateStoreOptions options = {
+        .hash_begin = key_partition_begin(3, 8), .hash_end = key_partition_begin(4, 8), .who = "op"};
+    CHECK_OK(state_store_create(options, &store, &err), err);
+    state_store_begin(source);
+    for (uint64_t i = 0; i < NEW; i++) {
+        Key key = key_from_str(str_slice(&i, sizeof i));
+        CHECK_OK(state_store_put(source, &key, key_hash(&key), str_slice(&i, sizeof i), &err), err);
+    }
+    uint64_t count = 0;
+    state_store_begin(store);
+    for (StateScan scan = state_store_scan(source); state_store_next(&scan);)
+        count += key_partition_of(scan.hash, 8) == 3;
+    CHECK_OK(state_store_reserve(store, count, &err), err);
+    uint64_t size_bytes = 0;
+    for (StateScan scan = state_store_scan(source); state_store_next(&scan);)
+        if (key_partition_of(scan.hash, 8) == 3)
+            CHECK_OK(state_store_put(store, scan.key, scan.hash, scan.value, &err), err);
+    state_store_keep(store);
+    size_bytes = state_store_stats(store).size_bytes;
+    CHECK_EQ(state_store_stats(store).key_count, count);
+    CHECK(size_bytes < 49 * count + (96 << 10)); /* at most 32 bytes beside key and value */
+    state_store_verify(store);
+    state_store_rollback(source);
+    state_store_destroy(source);
+    state_store_destroy(store);
+}
+
 TEST(over_budget_changes_nothing) {
     Error err = {0};
     Budget budget;
