@@ -42,11 +42,13 @@ typedef enum LeatFunctionKind {
     LEAT_FUNCTION_MAX,
     LEAT_FUNCTION_CONCAT,
     LEAT_FUNCTION_SUBTRACT,
-    LEAT_FUNCTION_COMBINE, /* leat_combine_function */
+    LEAT_FUNCTION_COMBINE,   /* leat_combine_function */
+    LEAT_FUNCTION_PARTITION, /* leat_partition_function */
 } LeatFunctionKind;
 
 typedef struct LeatUpdate LeatUpdate;
 typedef struct LeatKeyState LeatKeyState;
+typedef struct LeatPartition LeatPartition;
 
 /* One record in, any number of rows out: set the columns, leat_out_emit, again. In leat_map exactly one row
  * is given for each record, and the emit may be left out. */
@@ -68,6 +70,9 @@ typedef bool (*LeatUpdateFunction)(const LeatUpdate *key, void *user);
  * where the state has timed out. */
 typedef void (*LeatMapWithStateFunction)(const LeatRow *key, const LeatRow *value, LeatKeyState *state,
                                          LeatOut *out, void *user);
+
+/* All rows of a partition in, any number of rows out: see leat_partition_next below. */
+typedef void (*LeatPartitionFunction)(LeatPartition *partition, LeatOut *out, void *user);
 
 /* The values of a key into a combiner, which may be of other columns. Each function gives one row; the emit may
  * be left out. */
@@ -92,6 +97,7 @@ typedef struct LeatFunction {
         LeatUpdateFunction update;
         LeatCombine combine;
         LeatMapWithStateFunction map_with_state;
+        LeatPartitionFunction partition;
     } call;
     void *user;
     const char *text; /* argument of a built-in one: the separator, the text looked for */
@@ -115,6 +121,7 @@ LEAT_API LeatFunction leat_function(const char *schema, LeatRecordFunction funct
 LEAT_API LeatFunction leat_chunk_function(const char *schema, LeatChunkFunction function, void *user);
 LEAT_API LeatFunction leat_predicate(LeatPredicateFunction function, void *user);
 LEAT_API LeatFunction leat_reduce_function(LeatReduceFunction function, void *user);
+LEAT_API LeatFunction leat_partition_function(const char *schema, LeatPartitionFunction function, void *user);
 LEAT_API LeatFunction leat_combine_function(const char *combiner_schema, LeatCombine functions, void *user);
 LEAT_API LeatFunction leat_update_function(const char *state_schema, LeatUpdateFunction function, void *user);
 /* For leat_map_with_state. The simple one gives exactly one row for each record, and the emit may be left
@@ -145,6 +152,13 @@ LEAT_API LeatFunction leat_max(void);
 LEAT_API LeatFunction leat_concat(const char *separator);
 /* The inverse of leat_sum, for windows: a - b, column by column. */
 LEAT_API LeatFunction leat_subtract(void);
+
+/* ---- what a partition function sees (mapPartitions) ---- */
+
+/* The next row, which is valid until the next call. False: that was the last one. */
+LEAT_API bool leat_partition_next(LeatPartition *partition, LeatRow *row);
+/* Which partition of the batch it is; they count from 0. */
+LEAT_API uint32_t leat_partition_index(const LeatPartition *partition);
 
 /* ---- what an update function sees (updateStateByKey) ---- */
 

@@ -116,6 +116,20 @@ LEAT_API LeatStream *leat_sort_by_key(LeatStream *stream, bool ascending);
  * others. NULL for the order is every column DESC, as Spark's top has it. */
 LEAT_API LeatStream *leat_top(LeatStream *stream, int row_count, const char *order);
 
+/* The partitions of a batch are the splits of its input, or behind an operation by key those of the option
+ * "partitions"; an empty batch of a source has none.
+ *
+ * glom: the rows of each partition as one list, "values ARRAY<row>", also of a partition without rows. An
+ * element is the column of the stream, or where it has several a STRUCT of them. */
+LEAT_API LeatStream *leat_glom(LeatStream *stream);
+/* mapPartitions (and mapPartitionsWithIndex): leat_partition_function is called once for each partition of a
+ * batch, also for one without rows, and gives any number of rows. */
+LEAT_API LeatStream *leat_map_partitions(LeatStream *stream, LeatFunction function);
+/* repartition: the same rows in exactly so many partitions, 1 to 256, which differ by few rows. */
+LEAT_API LeatStream *leat_repartition(LeatStream *stream, int partition_count);
+/* partitionBy: the same rows; those of a key are in the same one of so many partitions. */
+LEAT_API LeatStream *leat_partition_by(LeatStream *stream, int partition_count);
+
 /* mapValues, flatMapValues: the function sees the value columns only, and gives others; the key columns stay
  * in front of them. leat_function; of leat_map_values also leat_chunk_function. */
 LEAT_API LeatStream *leat_map_values(LeatStream *stream, LeatFunction function);

@@ -47,6 +47,8 @@ const char *build_function_text(LeatFunctionKind kind) {
         return "leat_max()";
     case LEAT_FUNCTION_CONCAT:
         return "leat_concat()";
+    case LEAT_FUNCTION_PARTITION:
+        return "leat_partition_function()";
     case LEAT_FUNCTION_COMBINE:
         return "leat_combine_function()";
     case LEAT_FUNCTION_SUBTRACT:
@@ -150,7 +152,8 @@ bool build_takes(LeatContext *context, const char *call, const LeatFunction *fun
                       (function->kind == LEAT_FUNCTION_COMBINE && !is_whole(&function->call.combine)) ||
                       ((function->kind == LEAT_FUNCTION_MAP_WITH_STATE ||
                         function->kind == LEAT_FUNCTION_MAP_WITH_STATE_SIMPLE) &&
-                       !function->call.map_with_state);
+                       !function->call.map_with_state) ||
+                      (function->kind == LEAT_FUNCTION_PARTITION && !function->call.partition);
     bool wants_text = function->kind == LEAT_FUNCTION_SPLIT || function->kind == LEAT_FUNCTION_CONTAINS ||
                       function->kind == LEAT_FUNCTION_CONCAT;
     if (is_missing || (wants_text && !function->text)) {

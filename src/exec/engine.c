@@ -110,7 +110,7 @@ static EngineNode *input_of(Engine *engine, const EngineNode *node, uint32_t i) 
 static bool is_breaker(PlanKind kind) {
     return kind == PLAN_AGGREGATE || kind == PLAN_COUNT || kind == PLAN_SORT || kind == PLAN_WINDOW ||
            kind == PLAN_KEYED_PROCESS || kind == PLAN_STATE_SNAPSHOTS || kind == PLAN_COGROUP ||
-           kind == PLAN_TRANSFORM;
+           kind == PLAN_TRANSFORM || kind == PLAN_PARTITION;
 }
 
 static void give_levels(Engine *engine) {
@@ -267,6 +267,8 @@ CHECKED static Status create_producer(Engine *engine, EngineNode *node, Error *e
         return cogroup_create(&options, &node->producer, err);
     case PLAN_STATE_SNAPSHOTS:
         return state_snapshots_create(&options, &node->producer, err);
+    case PLAN_PARTITION:
+        return partition_create(&options, &node->producer, err);
     default:
         return STATUS_OK;
     }

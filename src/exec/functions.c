@@ -20,6 +20,11 @@ LeatFunction leat_reduce_function(LeatReduceFunction function, void *user) {
     return (LeatFunction){.kind = LEAT_FUNCTION_REDUCE, .call.reduce = function, .user = user};
 }
 
+LeatFunction leat_partition_function(const char *schema, LeatPartitionFunction function, void *user) {
+    return (LeatFunction){
+        .kind = LEAT_FUNCTION_PARTITION, .schema = schema, .call.partition = function, .user = user};
+}
+
 LeatFunction leat_combine_function(const char *combiner_schema, LeatCombine functions, void *user) {
     return (LeatFunction){
         .kind = LEAT_FUNCTION_COMBINE, .schema = combiner_schema, .call.combine = functions, .user = user};

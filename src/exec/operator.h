@@ -147,6 +147,7 @@ CHECKED Status count_create(const ProducerOptions *options, Producer **out, Erro
 CHECKED Status sort_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status transform_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status aggregate_create(const ProducerOptions *options, Producer **out, Error *err);
+CHECKED Status partition_create(const ProducerOptions *options, Producer **out, Error *err);
 CHECKED Status cogroup_create(const ProducerOptions *options, Producer **out, Error *err);
 /* Its state is a window_state. */
 CHECKED Status window_create(const ProducerOptions *options, Producer **out, Error *err);

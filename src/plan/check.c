@@ -293,6 +293,26 @@ CHECKED static Status check_cogroup(const PlanNode *node, Error *err) {
     return st;
 }
 
+CHECKED static Status check_partition(const PlanNode *node, Error *err) {
+    const Schema *in = node->inputs[0]->schema, *out = node->schema;
+    if (node->partition == PARTITION_MAP)
+        return node->function.kind == LEAT_FUNCTION_PARTITION ? check_given(node, out, err)
+                                                              : refuse_function(node, err);
+    if (node->partition != PARTITION_LIST) {
+        if (node->partition_count < 1 || node->partition_count > PLAN_PARTITIONS_MAX)
+            return error_set(err, STATUS_INVALID, "%s: %" PRIu32 " partitions; 1 to %d are possible",
+                             node->call, node->partition_count, PLAN_PARTITIONS_MAX);
+        if (node->partition == PARTITION_BY_KEY && out->key_count == 0)
+            return error_set(err, STATUS_INVALID, "%s: the stream has no key", node->call);
+        return have_equal_types(out, in) ? STATUS_OK : refuse_schema(node, out, in, err);
+    }
+    Arena *arena = arena_create(NULL, "plan");
+    const Schema *gives = plan_list_schema(arena, in);
+    Status st = have_equal_types(out, gives) ? STATUS_OK : refuse_schema(node, out, gives, err);
+    arena_destroy(arena);
+    return st;
+}
+
 Status plan_check_node(const PlanNode *node, Error *err) {
     switch (node->kind) {
     case PLAN_SOURCE:
@@ -319,6 +339,8 @@ Status plan_check_node(const PlanNode *node, Error *err) {
         return check_cogroup(node, err);
     case PLAN_STATE_SNAPSHOTS:
         return check_snapshots(node, err);
+    case PLAN_PARTITION:
+        return check_partition(node, err);
     }
     return refuse_function(node, err);
 }

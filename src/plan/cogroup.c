@@ -1,4 +1,4 @@
-/* cogroup.c - the schema of PLAN_COGROUP. */
+/* cogroup.c - the schemas of PLAN_COGROUP and of lists of rows. */
 #include "plan/plan.h"
 
 /* One type for the values of an input: a STRUCT of them, or if there is only one its own. */
@@ -44,5 +44,13 @@ Schema *plan_cogroup_schema(Arena *arena, PlanCogroup mode, const Schema *const 
                 fields[count++] = inputs[k]->fields[c];
     }
     *schema = (Schema){.fields = fields, .column_count = count, .key_count = key_count};
+    return schema;
+}
+
+Schema *plan_list_schema(Arena *arena, const Schema *input) {
+    Schema *schema = arena_alloc(arena, sizeof *schema);
+    Field *field = arena_alloc(arena, sizeof *field);
+    *field = (Field){.name = "values", .type = list_of(arena, input, 0)};
+    *schema = (Schema){.fields = field, .column_count = 1};
     return schema;
 }

@@ -6,7 +6,7 @@
 
 /* Whoever adds a field to PlanNode: a pointer, or a function, goes into same_links, clear_links and copy_node;
  * anything else is compared and copied without a word here. Then set the number. */
-_Static_assert(sizeof(void *) != 8 || sizeof(PlanNode) == 560, "part.c knows every link of a PlanNode");
+_Static_assert(sizeof(void *) != 8 || sizeof(PlanNode) == 568, "part.c knows every link of a PlanNode");
 _Static_assert(sizeof(void *) != 8 || sizeof(LeatFunction) == 112,
                "part.c knows every field of a LeatFunction");
 

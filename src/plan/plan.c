@@ -245,6 +245,7 @@ static const char *function_text(const LeatFunction *function) {
         [LEAT_FUNCTION_CONCAT] = "leat_concat",
         [LEAT_FUNCTION_SUBTRACT] = "leat_subtract",
         [LEAT_FUNCTION_COMBINE] = "combine function",
+        [LEAT_FUNCTION_PARTITION] = "partition function",
     };
     return texts[function->kind];
 }
@@ -252,7 +253,8 @@ static const char *function_text(const LeatFunction *function) {
 static bool has_function(const PlanNode *node) {
     return node->kind != PLAN_SOURCE && node->kind != PLAN_UNION && node->kind != PLAN_COUNT &&
            node->kind != PLAN_SORT && node->kind != PLAN_WINDOW && node->kind != PLAN_COGROUP &&
-           node->kind != PLAN_STATE_SNAPSHOTS && node->kind != PLAN_TRANSFORM && node->kind != PLAN_OUTPUT;
+           node->kind != PLAN_STATE_SNAPSHOTS && node->kind != PLAN_TRANSFORM &&
+           !(node->kind == PLAN_PARTITION && node->partition != PARTITION_MAP) && node->kind != PLAN_OUTPUT;
 }
 
 static void format_order(const PlanNode *node, Text *out) {

@@ -30,6 +30,7 @@ typedef enum PlanKind {
     PLAN_STATE_SNAPSHOTS, /* the state of its input, a PLAN_KEYED_PROCESS, after each batch of it */
     PLAN_COGROUP,         /* the values of each key, of one input or of two side by side; `cogroup` */
     PLAN_TRANSFORM,       /* what a function makes of whole batches, by calls on them */
+    PLAN_PARTITION,       /* the partitions of a batch; `partition` */
     PLAN_OUTPUT,
 } PlanKind;
 
@@ -39,6 +40,8 @@ typedef struct PlanOrder {
     bool is_descending;
 } PlanOrder;
 
+enum { PLAN_PARTITIONS_MAX = 256 }; /* a program may ask for */
+
 /* What PLAN_COGROUP gives for a key: lists of its values, or a row for each pair of values of two inputs. */
 typedef enum PlanCogroup {
     COGROUP_LISTS,
@@ -47,6 +50,13 @@ typedef enum PlanCogroup {
     COGROUP_RIGHT,
     COGROUP_FULL,
 } PlanCogroup;
+
+typedef enum PlanPartition {
+    PARTITION_LIST,    /* one ARRAY for each: of the column, or of a STRUCT of several */
+    PARTITION_MAP,     /* function: partition */
+    PARTITION_IN_TURN, /* the same rows, dealt out to partition_count of them */
+    PARTITION_BY_KEY,  /* the same rows; those of a key in the same one */
+} PlanPartition;
 
 typedef struct PlanNode PlanNode;
 struct PlanNode {
@@ -108,6 +118,10 @@ struct PlanNode {
 
     PlanCogroup cogroup; /* PLAN_COGROUP */
 
+    /* PLAN_PARTITION; partition_count 1 to 256, where it makes new ones */
+    PlanPartition partition;
+    uint32_t partition_count;
+
     /* PLAN_MAP, PLAN_FLAT_MAP by record or chunk: so many first columns of the input stay in front of what the
      * function gives; it sees the others only. A PLAN_FLAT_MAP by chunk keeps none. */
     uint32_t kept_count;
@@ -167,6 +181,8 @@ bool plan_is_order_sensitive(const PlanNode *aggregate);
  * In arena, which has no budget; names and types are shared with the inputs. */
 Schema *plan_cogroup_schema(Arena *arena, PlanCogroup mode, const Schema *const *inputs, uint32_t input_count,
                             uint32_t key_count);
+/* What a PLAN_PARTITION by PARTITION_LIST gives, "values ARRAY<...>". In arena, as above. */
+Schema *plan_list_schema(Arena *arena, const Schema *input);
 bool plan_is_stateful(const PlanNode *node);
 /* Is it refused without a checkpoint directory? A window of rows is not: it forgets with the process. */
 bool plan_needs_checkpoint(const PlanNode *node);
