@@ -5,6 +5,7 @@
 #   *_avx2.c *_avx512.c   compiled for that CPU level, chosen at run time; left out where the machine is not x86-64
 #   tests/*_test.c        unit tests too; the other tests/*.c are linked into every test
 #   tests/*.sh            steps of `make test`; tests/hostile*.sh of `make hostile`
+#   tests/sim/*.c         the simulation: random jobs on a machine that fails (make sim)
 #   tests/fuzz/NAME.c     a fuzz target; its corpus is tests/fuzz/corpus/NAME/
 #   examples/NAME.c       a program of a user: sees include/ only
 #   bench/NAME.c          a benchmark; bench/common/*.c is linked into each
@@ -84,6 +85,7 @@ ifeq ($(X86),)
   BENCH_COMMON := $(filter-out %_avx2.c %_avx512.c,$(BENCH_COMMON))
 endif
 FUZZ_SRC  := $(sort $(wildcard tests/fuzz/*.c))
+SIM_SRC   := $(sort $(wildcard tests/sim/*.c))
 STEPS     := $(sort $(filter-out tests/hostile%,$(wildcard tests/*.sh)))
 
 LIB       := $(OUT)/libleat.a
@@ -99,7 +101,7 @@ marked = $(patsubst src/%.c,$(OUT)/tests/%,$(patsubst tests/%.c,$(OUT)/tests/%,$
 
 # ---- targets -------------------------------------------------------------------------------------------------------
 
-.PHONY: debug release programs tests help run check-fast test hostile tsan bench fuzz fmt fmt-check layers install clean
+.PHONY: debug release programs tests help run check-fast test hostile tsan sim bench fuzz fmt fmt-check layers install clean
 
 ## debug       (the default) leat, library, tests, examples with assertions and sanitizers, in build/debug/
 debug:
@@ -132,6 +134,11 @@ tsan:
 .PHONY: tsan-run
 tsan-run: $(call marked,THREADS_TEST)
 	@LEAT_TEST_SHORT=1 tools/run_tests $^
+
+## sim SEED=n  random jobs on a simulated machine that fails, COUNT=k seeds from n on (one); tests/sim/sim.c
+sim:
+	+@$(MAKE) $(OUT)/tests/sim
+	@$(OUT)/tests/sim $(or $(SEED),1) $(COUNT)
 
 ## fuzz T=name the fuzz target tests/fuzz/name.c for SECONDS_MAX seconds (60); needs clang
 fuzz:
@@ -184,9 +191,9 @@ help:
 # One word and the file, or with V=1 the whole command.
 say = $(if $(V),,@echo "  $(BUILD) $@"; )
 
-programs: $(PROGRAM) $(LIB) $(EXAMPLES) $(if $(filter release,$(BUILD)),$(OUT)/libleat.so $(BENCHES))
+programs: $(PROGRAM) $(LIB) $(EXAMPLES) $(if $(filter release,$(BUILD)),$(OUT)/libleat.so $(BENCHES) $(OUT)/tests/sim)
 	@:
-tests: $(TESTS)
+tests: $(TESTS) $(OUT)/tests/sim
 	@:
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags
@@ -220,6 +227,8 @@ $(EXAMPLES): $(OUT)/examples/%: $(OUT)/obj/examples/%.o $(LIB)
 $(BENCHES): $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call objects,$(BENCH_COMMON)) $(LIB)
 	$(link)
 
+$(OUT)/tests/sim: $(call objects,$(SIM_SRC)) $(LIB)
+	$(link)
 $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/%): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(LIB)
 	$(link)
 

@@ -22,6 +22,11 @@ enum { US_PER_MS = 1000 };
  * could be made for it. */
 static atomic_flag registry_lock = ATOMIC_FLAG_INIT;
 static LeatContext *living, *active;
+static Env *environment; /* context_set_environment; before the first context of a test */
+
+void context_set_environment(Env *env) {
+    environment = env;
+}
 
 static void lock_registry(void) {
     while (atomic_flag_test_and_set_explicit(&registry_lock, memory_order_acquire))
@@ -133,7 +138,7 @@ static bool can_set(LeatContext *context, const char *call) {
 
 LeatContext *leat_context_create(const char *name, LeatDuration interval) {
     LeatContext *context = xcalloc(1, sizeof *context);
-    context->env = env_real();
+    context->env = environment ? environment : env_real();
     context->mutex = env_mutex_create(context->env);
     context->plan = plan_create();
     context->options = (DriverOptions){

@@ -56,6 +56,10 @@ struct LeatContext {
     LeatContext *next_living; /* in the list of contexts that were not destroyed */
 };
 
+/* ---- for tests ---- */
+/* Contexts created from now on live in `env`, which outlives them; NULL: in env_real(). */
+void context_set_environment(Env *env);
+
 /* ---- for building calls ---- */
 /* The first mistake sticks; `format` begins with the call. Gives NULL, so that a call can return it. */
 void *context_refuse(LeatContext *context, Status status, const char *format, ...) PRINTF_LIKE(3, 4);

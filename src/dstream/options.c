@@ -84,6 +84,10 @@ static Status parse_test_splits(Str value, DriverOptions *options, Error *err) {
     return STATUS_OK;
 }
 
+static Status parse_test_log_segment(Str value, DriverOptions *options, Error *err) {
+    return parse_size(value, &options->log_segment_size_bytes, err);
+}
+
 typedef struct ContextOption {
     const char *name;
     Status (*parse)(Str value, DriverOptions *options, Error *err);
@@ -102,6 +106,7 @@ static const ContextOption table[] = {
     {"test-chunk-rows", parse_test_chunk_rows, true},
     {"test-constant-hash", parse_test_constant_hash, true},
     {"test-splits", parse_test_splits, true},
+    {"test-log-segment", parse_test_log_segment, true},
 };
 
 static const char *shown_name(const void *unused, size_t i) {

@@ -153,6 +153,7 @@ static int sim_file_open(Env *env, const char *path, unsigned flags, EnvFile **o
                           .is_direct = (flags & ENV_DIRECT) && sim->options.has_direct,
                           .path = xstrdup(str_from(path))};
         *out = file;
+        sim->open_count++;
     }
     return leave(sim, error);
 }
@@ -250,6 +251,7 @@ static void sim_file_close(Env *env, EnvFile *file) {
     enter(sim, "close", file->path, 0);
     sim_disk_unlock(file->node, file);
     sim_disk_release(sim->world, file->node);
+    sim->open_count--;
     (void)leave(sim, 0);
     free(file->path);
     free(file);
@@ -313,6 +315,7 @@ static int sim_dir_open(Env *env, const char *path, EnvDir **out) {
         char *names = sim_disk_names(node);
         *dir = (EnvDir){.names = names, .next = names, .path = xstrdup(str_from(path))};
         *out = dir;
+        sim->open_count++;
     }
     return leave(sim, error);
 }
@@ -330,7 +333,10 @@ static const char *sim_dir_path(Env *env, const EnvDir *dir) {
 }
 
 static void sim_dir_close(Env *env, EnvDir *dir) {
-    (void)env;
+    SimEnv *sim = sim_of(env);
+    enter(sim, "close-dir", dir->path, 0);
+    sim->open_count--;
+    (void)leave(sim, 0);
     free(dir->names);
     free(dir->path);
     free(dir);
@@ -390,6 +396,10 @@ void env_sim_signal(Env *env, int signal_number) {
     (void)leave(sim, 0);
     if (stopped)
         stopped(self, signal_number);
+}
+
+void env_sim_kill(Env *env) {
+    sim_end_process(sim_of(env), SIM_EXIT_KILLED);
 }
 
 void env_sim_yield(Env *env) {
@@ -463,9 +473,14 @@ static unsigned class_of(size_t size_bytes) {
     return class;
 }
 
+/* The test's functions may ask for memory while another thread is within a call: they are one after the other,
+ * which the thread sanitizer cannot know. */
+static pthread_mutex_t memory_mutex = PTHREAD_MUTEX_INITIALIZER;
+
 void *sim_alloc(SimWorld *world, size_t size_bytes) {
     unsigned class = class_of(size_bytes);
     size_t size = (size_t)1 << class;
+    pthread_mutex_lock(&memory_mutex);
     void *block = world->free_blocks[class];
     if (block) {
         memcpy(&world->free_blocks[class], block, sizeof block);
@@ -474,6 +489,7 @@ void *sim_alloc(SimWorld *world, size_t size_bytes) {
         block = (char *)world + world->used_bytes;
         world->used_bytes += size;
     }
+    pthread_mutex_unlock(&memory_mutex);
     return memset(block, 0, size);
 }
 
@@ -481,8 +497,10 @@ void sim_free(SimWorld *world, void *block, size_t size_bytes) {
     if (!block)
         return;
     unsigned class = class_of(size_bytes);
+    pthread_mutex_lock(&memory_mutex);
     memcpy(block, &world->free_blocks[class], sizeof block);
     world->free_blocks[class] = block;
+    pthread_mutex_unlock(&memory_mutex);
 }
 
 void *sim_world_alloc(SimWorld *world, size_t size_bytes) {
@@ -605,7 +623,7 @@ void env_sim_destroy(Env *env) {
     if (!env)
         return;
     SimEnv *sim = sim_of(env);
-    ASSERT(!sim->sockets);
+    ASSERT(!sim->sockets && sim->open_count == 0);
     sim_sched_deinit(sim);
     sim->world->has_process = false;
     pthread_mutex_destroy(&sim->lock);

@@ -112,9 +112,12 @@ SimEnd sim_process_run(SimWorld *world, SimOptions options, int (*program)(Env *
                        int *exit_code);
 
 /* The same environment in the calling process, for tests that need no end of it: the calling thread is its
- * first thread. One at a time per world. The caller owns it; destroyed when all its threads have ended. */
+ * first thread. One at a time per world. The caller owns it; destroyed when all its threads have ended and all
+ * its handles are closed: what is left open ends the process with a message (a descriptor that leaks). */
 Env *env_sim_create(SimWorld *world, SimOptions options);
 void env_sim_destroy(Env *env); /* NULL is allowed */
+/* The process gets SIGKILL, now. */
+_Noreturn void env_sim_kill(Env *env);
 /* The process gets SIGINT or SIGTERM: env_on_stop_signal's function is called, once, on the calling thread,
  * which is not one that the function waits for. */
 void env_sim_signal(Env *env, int signal_number);

@@ -323,13 +323,18 @@ int sim_socket_send(Env *env, EnvSocket *sock, const void *data, size_t size, si
 /* ---- polls ---- */
 
 int sim_poll_create(Env *env, EnvPoll **out) {
-    (void)env;
+    SimEnv *sim = sim_of(env);
+    enter(sim, "make-poll", 0);
     *out = xcalloc(1, sizeof **out);
-    return 0;
+    sim->open_count++;
+    return leave(sim, 0);
 }
 
 void sim_poll_destroy(Env *env, EnvPoll *poll) {
-    (void)env;
+    SimEnv *sim = sim_of(env);
+    enter(sim, "close-poll", 0);
+    sim->open_count--;
+    (void)leave(sim, 0);
     free(poll);
 }
 

@@ -100,7 +100,8 @@ typedef struct SimEnv {
     EnvThread *main_thread;
     uint32_t thread_count, started_count;
 
-    EnvSocket *sockets; /* all that are open */
+    uint32_t open_count; /* files, directories and polls */
+    EnvSocket *sockets;  /* all that are open */
     uint16_t next_port;
     uint64_t socket_count;
 

@@ -1,0 +1,98 @@
+/* job.h - a random job: a graph of streams, and the data that it is fed, both drawn from a seed.
+ *
+ * Every row is a line of text in what is recorded and compared: "value", "key<TAB>n" or "<TAB>n".
+ * The data never holds a tab or a line break, and is a function of the seed and of who asks (source, batch,
+ * file, connection), so that nothing of it needs to be stored.
+ */
+#ifndef LEAT_TESTS_SIM_JOB_H
+#define LEAT_TESTS_SIM_JOB_H
+
+#include "leat/leat.h"
+
+#include "base/random.h"
+#include "env/env_sim.h"
+
+enum { NODE_MAX = 24, SOURCE_MAX = 3, FIRST_PORT = 9000, VOCABULARY = 17 };
+
+typedef enum Shape {
+    LINES,   /* value STRING */
+    PAIRS,   /* value STRING, n BIGINT; the first is the key */
+    NUMBERS, /* count BIGINT */
+} Shape;
+
+typedef enum NodeKind {
+    FUNCTION_LINES, /* sources; `parameter` numbers them */
+    FUNCTION_PAIRS,
+    SOCKET,
+    FILES,
+    SPLIT, /* LINES to LINES, at blanks */
+    UPPER,
+    CONTAINS, /* the digit `parameter` */
+    UNION,    /* of two of one shape */
+    PAIR,     /* LINES to PAIRS, with `parameter` */
+    SCORE,    /* LINES to PAIRS: every word with the size of its line */
+    TWICE,    /* PAIRS to PAIRS: n becomes 2n + parameter */
+    SOME,     /* PAIRS to PAIRS: those whose n is no multiple of `parameter` */
+    SUM_BY_KEY,
+    MIN_BY_KEY,
+    MAX_BY_KEY,
+    MIX_BY_KEY, /* a function of the user */
+    RUNNING,    /* updateStateByKey: a sum; a key goes when it is a multiple of `parameter` */
+    COUNT,      /* to NUMBERS */
+    GREATEST,   /* reduce by max, column by column */
+    NODE_KIND_COUNT,
+} NodeKind;
+
+typedef struct Node {
+    NodeKind kind;
+    Shape shape;
+    int a, b; /* inputs; -1: none */
+    int64_t parameter;
+    bool has_output; /* sources always: the tap that shows what a batch held */
+} Node;
+
+typedef struct Job {
+    uint64_t seed;
+    int64_t interval_ms;
+    unsigned partitions;
+    uint64_t big_batch_one_in; /* of function streams: rows over the border of a chunk */
+    Node nodes[NODE_MAX];
+    int node_count, source_count;
+} Job;
+
+void job_draw(Job *job, uint64_t seed);
+void job_describe(const Job *job, Text *out);
+bool job_has(const Job *job, NodeKind kind);
+static inline bool is_source(NodeKind kind) {
+    return kind <= FILES;
+}
+const char *node_name(const Job *job, int node, char name[32]);
+
+/* ---- data: numbers drawn for (seed, a, b, c), texts made of them ---- */
+uint64_t job_mix(uint64_t seed, uint64_t a, uint64_t b, uint64_t c);
+/* Line `number` of file or connection `id`: "f3-7 apple ...". */
+void job_line(const Job *job, char kind, uint64_t id, uint64_t number, Text *out);
+/* How many lines a file has, and whether the last one has an ending. */
+uint64_t job_file_lines(const Job *job, uint64_t file, bool *ends_open);
+/* The rows of a function stream in the batch, when asked for the `call`th time, as recorded text. */
+void job_function_rows(const Job *job, int node, int64_t batch_ms, uint64_t call, Text *out);
+
+/* ---- running it ---- */
+struct Ledger;
+/* What the functions of a running job see. */
+typedef struct Running {
+    const Job *job;
+    struct Ledger *ledger;
+    Env *env; /* simulated, without faults: to let other threads go on */
+    uint32_t life;
+    uint32_t failing_one_in; /* outputs; 0: none */
+    struct Tap {
+        struct Running *running;
+        int node;
+    } taps[NODE_MAX];
+} Running;
+
+/* The streams and outputs of the job. */
+void job_build(Running *running, LeatContext *context);
+
+#endif
