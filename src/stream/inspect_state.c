@@ -147,6 +147,15 @@ CHECKED static Status restore_frame(void *self, const Frame *frame, Error *err) 
     return engine_visit_delta(delta.delta, restore_changes, restored, err);
 }
 
+/* State without a key (a count over a window) has no key columns: its text is empty, which is no schema. */
+CHECKED static Status parse_columns(Arena *arena, Str text, Schema **out, Error *err) {
+    if (text.size > 0)
+        return schema_parse(arena, text, 0, out, err);
+    *out = arena_alloc(arena, sizeof **out);
+    **out = (Schema){0};
+    return STATUS_OK;
+}
+
 Status inspect_restore(Restored *restored, Inspect *inspect, Error *err) {
     restored->inspect = inspect;
     restored->arena = arena_create(NULL, "inspect");
@@ -164,8 +173,8 @@ Status inspect_restore(Restored *restored, Inspect *inspect, Error *err) {
         if (!inspect_find_identity(text_str(&inspect->identity), STR("state"), str_from(state->id), fields))
             return error_set(err, STATUS_CORRUPT,
                              "state of '%s', which the program that wrote it did not have", state->id);
-        TRY(schema_parse(restored->arena, fields[FIELD_KEY], 0, &state->key, err));
-        TRY(schema_parse(restored->arena, fields[FIELD_STATE], 0, &state->value, err));
+        TRY(parse_columns(restored->arena, fields[FIELD_KEY], &state->key, err));
+        TRY(parse_columns(restored->arena, fields[FIELD_STATE], &state->value, err));
     }
     return STATUS_OK;
 }

@@ -56,7 +56,7 @@ void job_line(const Job *job, char kind, uint64_t id, uint64_t number, Text *out
 uint64_t job_file_lines(const Job *job, uint64_t file, bool *ends_open) {
     uint64_t drawn = job_mix(job->seed, 'F', file, 0);
     *ends_open = drawn % 3 == 0;
-    return drawn % 13 == 0 ? 0 : drawn % 17 == 0 ? 2500 : drawn / 64 % 40;
+    return drawn % 13 == 0 ? 0 : drawn % 17 == 0 && job->big_batch_one_in > 0 ? 2500 : drawn / 64 % 40;
 }
 
 void job_function_rows(const Job *job, int node, int64_t batch_ms, uint64_t call, Text *out) {
@@ -86,11 +86,13 @@ bool job_has(const Job *job, NodeKind kind) {
     return false;
 }
 
-static int random_node(const Job *job, Random *random, Shape shape) {
+/* One of a shape, of a slide if that is not 0; -1: there is none. */
+static int random_node(const Job *job, Random *random, Shape shape, int slide) {
     int found = -1;
     uint64_t count = 0;
     for (int i = 0; i < job->node_count; i++)
-        if (job->nodes[i].shape == shape && random_below(random, ++count) == 0)
+        if (job->nodes[i].shape == shape && (slide == 0 || job->nodes[i].slide == slide) &&
+            random_below(random, ++count) == 0)
             found = i;
     return found;
 }
@@ -100,17 +102,23 @@ static Shape input_shape(NodeKind kind, Random *random) {
     case UNION:
     case COUNT:
     case GREATEST:
+    case DISTINCT:
+    case SORTED:
+    case TOP:
+    case WINDOW:
+    case GREATEST_BY_WINDOW:
+    case COUNT_BY_WINDOW:
         return random_below(random, 2) ? LINES : PAIRS;
-    case TWICE:
-    case SOME:
-    case SUM_BY_KEY:
-    case MIN_BY_KEY:
-    case MAX_BY_KEY:
-    case MIX_BY_KEY:
-    case RUNNING:
-        return PAIRS;
-    default:
+    case SPLIT:
+    case UPPER:
+    case CONTAINS:
+    case PAIR:
+    case SCORE:
+    case COUNT_BY_VALUE:
+    case COUNT_BY_VALUE_AND_WINDOW:
         return LINES;
+    default:
+        return PAIRS;
     }
 }
 
@@ -118,12 +126,66 @@ static Shape output_shape(NodeKind kind, Shape input) {
     switch (kind) {
     case PAIR:
     case SCORE:
+    case COUNT_BY_VALUE:
+    case COUNT_BY_VALUE_AND_WINDOW:
         return PAIRS;
     case COUNT:
+    case COUNT_BY_WINDOW:
         return NUMBERS;
     default:
         return input;
     }
+}
+
+static void draw_sources(Job *job, Random *random) {
+    job->source_count = 1 + (int)random_below(random, SOURCE_MAX);
+    for (int i = 0; i < job->source_count; i++) {
+        NodeKind kind = (NodeKind)random_below(random, FILES + 1);
+        job->nodes[job->node_count++] = (Node){.kind = kind,
+                                               .shape = kind == FUNCTION_PAIRS ? PAIRS : LINES,
+                                               .a = -1,
+                                               .b = -1,
+                                               .parameter = i,
+                                               .slide = 1,
+                                               .has_output = true};
+    }
+}
+
+/* False: it does not fit. */
+static bool draw_operation(Job *job, Random *random) {
+    NodeKind kind = (NodeKind)(SPLIT + random_below(random, NODE_KIND_COUNT - SPLIT));
+    if (random_below(random, 6) == 0)
+        kind = RUNNING; /* what is to be kept is looked at most */
+    else if (random_below(random, 4) == 0)
+        kind = (NodeKind)(WINDOW + random_below(random, NODE_KIND_COUNT - WINDOW));
+    Shape shape = input_shape(kind, random);
+    int a = random_node(job, random, shape, 0);
+    if (a < 0 && shape == PAIRS) { /* there are lines: make the other reachable */
+        kind = PAIR;
+        shape = LINES;
+        a = random_node(job, random, shape, 0);
+    }
+    if (a < 0)
+        return false;
+    const Node *left = &job->nodes[a];
+    bool has_two = kind == UNION || is_join(kind);
+    int b = has_two ? random_node(job, random, shape, left->slide) : -1;
+    bool is_heavy = left->is_heavy || (b >= 0 && job->nodes[b].is_heavy);
+    if (is_heavy && (is_join(kind) || is_window(kind)))
+        return false;
+    Node node = {.kind = kind,
+                 .shape = output_shape(kind, shape),
+                 .a = a,
+                 .b = b,
+                 .parameter = 2 + (int64_t)random_below(random, 5),
+                 .slide = left->slide,
+                 .is_heavy = is_heavy || is_join(kind)};
+    if (is_window(kind)) {
+        node.length = left->slide * (1 + (int)random_below(random, 6));
+        node.slide = left->slide * (random_below(random, 3) ? 1 : 1 + (int)random_below(random, 3));
+    }
+    job->nodes[job->node_count++] = node;
+    return true;
 }
 
 void job_draw(Job *job, uint64_t seed) {
@@ -134,36 +196,10 @@ void job_draw(Job *job, uint64_t seed) {
                  .interval_ms = intervals_ms[random_below(&random, ARRAY_COUNT(intervals_ms))],
                  .partitions = 1 + (unsigned)random_below(&random, 9),
                  .big_batch_one_in = random_below(&random, 3) ? 0 : 12};
-    job->source_count = 1 + (int)random_below(&random, SOURCE_MAX);
-    for (int i = 0; i < job->source_count; i++) {
-        NodeKind kind = (NodeKind)random_below(&random, FILES + 1);
-        job->nodes[job->node_count++] = (Node){.kind = kind,
-                                               .shape = kind == FUNCTION_PAIRS ? PAIRS : LINES,
-                                               .a = -1,
-                                               .b = -1,
-                                               .parameter = i,
-                                               .has_output = true};
-    }
-    int count = job->node_count + 1 + (int)random_below(&random, 9);
-    while (job->node_count < count) {
-        NodeKind kind = (NodeKind)(SPLIT + random_below(&random, NODE_KIND_COUNT - SPLIT));
-        if (random_below(&random, 5) == 0)
-            kind = RUNNING; /* what is to be kept is looked at most */
-        Shape shape = input_shape(kind, &random);
-        int a = random_node(job, &random, shape), b = kind == UNION ? random_node(job, &random, shape) : -1;
-        if (a < 0) {
-            a = random_node(job, &random, LINES);
-            kind = PAIR; /* there are lines or pairs, for each makes the other reachable */
-            if (a < 0)
-                continue;
-            shape = LINES;
-        }
-        job->nodes[job->node_count++] = (Node){.kind = kind,
-                                               .shape = output_shape(kind, shape),
-                                               .a = a,
-                                               .b = b,
-                                               .parameter = 2 + (int64_t)random_below(&random, 5)};
-    }
+    draw_sources(job, &random);
+    int count = job->node_count + 1 + (int)random_below(&random, 10);
+    for (int tries = 0; job->node_count < count && tries < 100; tries++)
+        (void)draw_operation(job, &random);
     for (int i = 0; i < job->node_count; i++) { /* leaves, and some others */
         bool is_used = false;
         for (int j = 0; j < job->node_count; j++)
@@ -174,9 +210,46 @@ void job_draw(Job *job, uint64_t seed) {
 }
 
 static const char *const kind_names[NODE_KIND_COUNT] = {
-    "function-lines", "function-pairs", "socket",  "files", "split",   "upper",      "contains",
-    "union",          "pair",           "score",   "twice", "some",    "sum-by-key", "min-by-key",
-    "max-by-key",     "mix-by-key",     "running", "count", "greatest"};
+    [FUNCTION_LINES] = "function-lines",
+    [FUNCTION_PAIRS] = "function-pairs",
+    [SOCKET] = "socket",
+    [FILES] = "files",
+    [SPLIT] = "split",
+    [UPPER] = "upper",
+    [CONTAINS] = "contains",
+    [UNION] = "union",
+    [PAIR] = "pair",
+    [SCORE] = "score",
+    [TWICE] = "twice",
+    [SOME] = "some",
+    [SUM_BY_KEY] = "sum-by-key",
+    [MIN_BY_KEY] = "min-by-key",
+    [MAX_BY_KEY] = "max-by-key",
+    [MIX_BY_KEY] = "mix-by-key",
+    [RUNNING] = "running",
+    [COUNT] = "count",
+    [GREATEST] = "greatest",
+    [DISTINCT] = "distinct",
+    [SORTED] = "sorted",
+    [TOP] = "top",
+    [COUNT_BY_VALUE] = "count-by-value",
+    [MAP_VALUES] = "map-values",
+    [FLAT_MAP_VALUES] = "flat-map-values",
+    [GROUP] = "group",
+    [JOIN] = "join",
+    [LEFT_JOIN] = "left-join",
+    [RIGHT_JOIN] = "right-join",
+    [FULL_JOIN] = "full-join",
+    [COGROUP] = "cogroup",
+    [WINDOW] = "window",
+    [SUM_BY_WINDOW] = "sum-by-window",
+    [MAX_BY_WINDOW] = "max-by-window",
+    [GREATEST_BY_WINDOW] = "greatest-by-window",
+    [SUBTRACTING] = "subtracting",
+    [GROUP_BY_WINDOW] = "group-by-window",
+    [COUNT_BY_WINDOW] = "count-by-window",
+    [COUNT_BY_VALUE_AND_WINDOW] = "count-by-value-and-window",
+};
 
 const char *node_name(const Job *job, int node, char name[32]) {
     snprintf(name, 32, "%d:%s", node, kind_names[job->nodes[node].kind]);
@@ -195,6 +268,8 @@ void job_describe(const Job *job, Text *out) {
             text_appendf(out, ", %d", node->b);
         if (!is_source(node->kind))
             text_appendf(out, "; %" PRId64 ")", node->parameter);
+        if (is_window(node->kind))
+            text_appendf(out, " over %d every %d", node->length, node->slide);
         text_append(out, node->has_output ? STR(" -> output\n") : STR("\n"));
     }
 }
@@ -291,6 +366,63 @@ static bool running_sum(const LeatUpdate *update, void *user) {
     return true;
 }
 
+static void three_times(const LeatRow *row, LeatOut *out, void *user) {
+    const struct Tap *tap = user;
+    leat_out_i64(out, 0, 3 * leat_row_i64(row, 0) + tap->running->job->nodes[tap->node].parameter);
+    leat_out_emit(out);
+}
+
+static void and_next(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    int64_t n = leat_row_i64(row, 0);
+    leat_out_i64(out, 0, n);
+    leat_out_emit(out);
+    if (n % 2 != 0) {
+        leat_out_i64(out, 0, n + 1);
+        leat_out_emit(out);
+    }
+}
+
+static void give_pair(const LeatRow *row, LeatOut *out, int64_t n) {
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    leat_out_i64(out, 1, n);
+    leat_out_emit(out);
+}
+
+static void of_join(const LeatRow *row, LeatOut *out, void *user) {
+    const struct Tap *tap = user;
+    NodeKind kind = tap->running->job->nodes[tap->node].kind;
+    int64_t sides[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        bool is_option = kind == FULL_JOIN || kind == (i == 0 ? RIGHT_JOIN : LEFT_JOIN);
+        LeatRow value;
+        if (!is_option)
+            sides[i] = leat_row_i64(row, 1 + i);
+        else
+            sides[i] = leat_row_option(row, 1 + i, &value) ? leat_row_i64(&value, 0) : ABSENT;
+    }
+    give_pair(row, out, joined(sides[0], sides[1]));
+}
+
+static void add_up(const LeatRow *row, uint32_t column, int64_t *sum, int64_t *count) {
+    *sum = 0;
+    *count = leat_row_array_count(row, column);
+    for (uint32_t i = 0; i < *count; i++) {
+        LeatRow element = leat_row_array_at(row, column, i);
+        *sum += leat_row_i64(&element, 0);
+    }
+}
+
+static void of_lists(const LeatRow *row, LeatOut *out, void *user) {
+    const struct Tap *tap = user;
+    bool has_two = tap->running->job->nodes[tap->node].kind == COGROUP;
+    int64_t sums[2] = {0}, counts[2] = {0};
+    add_up(row, 1, &sums[0], &counts[0]);
+    if (has_two)
+        add_up(row, 2, &sums[1], &counts[1]);
+    give_pair(row, out, grouped(sums[0], counts[0], sums[1], counts[1]));
+}
+
 static bool record(LeatBatch *batch, void *user) {
     struct Tap *tap = user;
     Running *running = tap->running;
@@ -321,10 +453,21 @@ static bool record(LeatBatch *batch, void *user) {
 
 /* ---- building ---- */
 
+static LeatStream *pairs_of(LeatStream *stream, LeatRecordFunction function, struct Tap *tap) {
+    return leat_key(leat_map(stream, leat_function("value STRING, n BIGINT", function, tap)), 1);
+}
+
+/* Thousands of rows of a few keys are not joined with thousands of others. */
+static LeatStream *left_side(const Running *running, LeatStream *stream) {
+    return running->job->big_batch_one_in > 0 ? leat_reduce_by_key(stream, leat_sum()) : stream;
+}
+
 static LeatStream *build_node(Running *running, LeatContext *context, LeatStream *const *streams, int i) {
     const Node *node = &running->job->nodes[i];
     struct Tap *tap = &running->taps[i];
-    LeatStream *a = node->a >= 0 ? streams[node->a] : NULL;
+    LeatStream *a = node->a >= 0 ? streams[node->a] : NULL, *b = node->b >= 0 ? streams[node->b] : NULL;
+    LeatWindow window = {.length = leat_milliseconds(node->length * running->job->interval_ms),
+                         .slide = leat_milliseconds(node->slide * running->job->interval_ms)};
     char text[32];
     switch (node->kind) {
     case FUNCTION_LINES:
@@ -347,7 +490,7 @@ static LeatStream *build_node(Running *running, LeatContext *context, LeatStream
         snprintf(text, sizeof text, "%" PRId64, node->parameter);
         return leat_filter(a, leat_contains(text));
     case UNION:
-        return leat_union(a, streams[node->b]);
+        return leat_union(a, b);
     case PAIR:
         return leat_map(a, leat_pair_with_i64(node->parameter));
     case SCORE:
@@ -370,6 +513,47 @@ static LeatStream *build_node(Running *running, LeatContext *context, LeatStream
         return leat_count(a);
     case GREATEST:
         return leat_reduce(a, leat_max());
+    case DISTINCT:
+        return leat_distinct(a);
+    case SORTED:
+        return leat_sort_by_key(a, true);
+    case TOP:
+        return leat_top(a, (int)node->parameter, NULL);
+    case COUNT_BY_VALUE:
+        return leat_count_by_value(a);
+    case MAP_VALUES:
+        return leat_map_values(a, leat_function("n BIGINT", three_times, tap));
+    case FLAT_MAP_VALUES:
+        return leat_flat_map_values(a, leat_function("n BIGINT", and_next, tap));
+    case GROUP:
+        return pairs_of(leat_group_by_key(a), of_lists, tap);
+    case JOIN:
+        return pairs_of(leat_join(left_side(running, a), b), of_join, tap);
+    case LEFT_JOIN:
+        return pairs_of(leat_left_outer_join(left_side(running, a), b), of_join, tap);
+    case RIGHT_JOIN:
+        return pairs_of(leat_right_outer_join(left_side(running, a), b), of_join, tap);
+    case FULL_JOIN:
+        return pairs_of(leat_full_outer_join(left_side(running, a), b), of_join, tap);
+    case COGROUP:
+        return pairs_of(leat_cogroup(a, b), of_lists, tap);
+    case WINDOW:
+        return leat_window(a, window);
+    case SUM_BY_WINDOW:
+        return leat_reduce_by_key_and_window(a, leat_sum(), window);
+    case MAX_BY_WINDOW:
+        return leat_reduce_by_key_and_window(a, leat_max(), window);
+    case GREATEST_BY_WINDOW:
+        return leat_reduce_by_window(a, leat_max(), window);
+    case SUBTRACTING:
+        window.inverse = leat_subtract();
+        return leat_reduce_by_key_and_window(a, leat_sum(), window);
+    case GROUP_BY_WINDOW:
+        return pairs_of(leat_group_by_key_and_window(a, window), of_lists, tap);
+    case COUNT_BY_WINDOW:
+        return leat_count_by_window(a, window);
+    case COUNT_BY_VALUE_AND_WINDOW:
+        return leat_count_by_value_and_window(a, window);
     case NODE_KIND_COUNT:
         break;
     }

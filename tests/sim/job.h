@@ -40,6 +40,28 @@ typedef enum NodeKind {
     RUNNING,    /* updateStateByKey: a sum; a key goes when it is a multiple of `parameter` */
     COUNT,      /* to NUMBERS */
     GREATEST,   /* reduce by max, column by column */
+    DISTINCT,
+    SORTED,         /* by key */
+    TOP,            /* `parameter` rows */
+    COUNT_BY_VALUE, /* LINES to PAIRS */
+    MAP_VALUES,
+    FLAT_MAP_VALUES,
+    /* Two operations each: what they give is made a pair again. */
+    GROUP,
+    JOIN,
+    LEFT_JOIN,
+    RIGHT_JOIN,
+    FULL_JOIN,
+    COGROUP,
+    /* Windows: `length` and `slide` */
+    WINDOW,
+    SUM_BY_WINDOW, /* by key */
+    MAX_BY_WINDOW,
+    GREATEST_BY_WINDOW, /* without a key */
+    SUBTRACTING,        /* sum by key, with an inverse: keys stay */
+    GROUP_BY_WINDOW,
+    COUNT_BY_WINDOW,           /* to NUMBERS */
+    COUNT_BY_VALUE_AND_WINDOW, /* LINES to PAIRS */
     NODE_KIND_COUNT,
 } NodeKind;
 
@@ -48,7 +70,9 @@ typedef struct Node {
     Shape shape;
     int a, b; /* inputs; -1: none */
     int64_t parameter;
-    bool has_output; /* sources always: the tap that shows what a batch held */
+    int length, slide; /* of a window, in batches; `slide` of any other node is that of its inputs */
+    bool is_heavy;     /* a join without a reduction behind it: not to be joined again */
+    bool has_output;   /* sources always: the tap that shows what a batch held */
 } Node;
 
 typedef struct Job {
@@ -66,6 +90,12 @@ bool job_has(const Job *job, NodeKind kind);
 static inline bool is_source(NodeKind kind) {
     return kind <= FILES;
 }
+static inline bool is_window(NodeKind kind) {
+    return kind >= WINDOW;
+}
+static inline bool is_join(NodeKind kind) {
+    return kind >= JOIN && kind <= COGROUP;
+}
 const char *node_name(const Job *job, int node, char name[32]);
 
 /* ---- data: numbers drawn for (seed, a, b, c), texts made of them ---- */
@@ -76,6 +106,15 @@ void job_line(const Job *job, char kind, uint64_t id, uint64_t number, Text *out
 uint64_t job_file_lines(const Job *job, uint64_t file, bool *ends_open);
 /* The rows of a function stream in the batch, when asked for the `call`th time, as recorded text. */
 void job_function_rows(const Job *job, int node, int64_t batch_ms, uint64_t call, Text *out);
+
+/* What is made of the two sides of a join, and of the lists of a group. Both the job and the model use it. */
+enum { ABSENT = 7777 };
+static inline int64_t joined(int64_t left, int64_t right) {
+    return left * 31 + right;
+}
+static inline int64_t grouped(int64_t sum_left, int64_t count_left, int64_t sum_right, int64_t count_right) {
+    return 3 * sum_left + 5 * sum_right + 1000 * count_left + 1000000 * count_right;
+}
 
 /* ---- running it ---- */
 struct Ledger;

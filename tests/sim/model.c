@@ -33,7 +33,10 @@ typedef struct Model {
     const Record **records; /* by batch time, then in the order of calls */
     Batch *batches;
     size_t batch_count;
-    Map state[NODE_MAX]; /* of RUNNING: key to total, as a number in the pointer */
+    int64_t zero_time_ms;
+    /* RUNNING: key to total, as a number in the pointer; SUBTRACTING: the keys ever seen; COUNT_BY_WINDOW: not
+     * empty when there was a row. */
+    Map state[NODE_MAX];
 } Model;
 
 /* ---- rows ---- */
@@ -146,6 +149,8 @@ static void collect_batches(Model *model) {
     }
     model->counts->batches += model->batch_count;
     int64_t interval_ms = model->job->interval_ms;
+    if (count > 0) /* that of zero time and one interval is the first, and left out as little as any */
+        model->zero_time_ms = model->batches[0].time_ms - interval_ms;
     for (size_t i = 0; i < model->batch_count; i++) {
         int64_t time_ms = model->batches[i].time_ms;
         if (time_ms % interval_ms != 0)
@@ -193,6 +198,12 @@ static uint32_t forgotten_upto(const Model *model, const Batch *batch, uint32_t 
     return forgotten;
 }
 
+/* Windows are at multiples of their slide, counted from zero time. */
+static bool has_batch(const Model *model, const Batch *batch, int node) {
+    int64_t number = (batch->time_ms - model->zero_time_ms) / model->job->interval_ms;
+    return number % model->job->nodes[node].slide == 0;
+}
+
 static void choose_records(Model *model, Batch *batch) {
     uint32_t last_life = batch->records[batch->record_count - 1]->life;
     uint32_t forgotten = forgotten_upto(model, batch, last_life);
@@ -227,7 +238,10 @@ static void choose_records(Model *model, Batch *batch) {
     }
     for (int i = 0; i < model->job->node_count; i++) {
         char name[32];
-        if (model->job->nodes[i].has_output && !batch->landed[i])
+        if (first[i] && !has_batch(model, batch, i))
+            found(model, batch->time_ms, "output %s was given a batch that is not on its slide",
+                  node_name(model->job, i, name));
+        if (model->job->nodes[i].has_output && has_batch(model, batch, i) && !batch->landed[i])
             found(model, batch->time_ms, "output %s was never given the batch, or it has never landed there",
                   node_name(model->job, i, name));
     }
@@ -435,14 +449,138 @@ static void greatest(Model *model, Shape shape, Rows in, Rows *out) {
         rows_add(model, out, best);
 }
 
+static void distinct(Model *model, Rows in, Rows *out) {
+    Map seen = {0};
+    for (size_t i = 0; i < in.count; i++) {
+        if (map_contains(&seen, in.rows[i]))
+            continue;
+        map_put(&seen, in.rows[i], NULL);
+        rows_add(model, out, in.rows[i]);
+    }
+    map_deinit(&seen);
+}
+
+/* Every column descending. */
+static int compare_falling(const void *a, const void *b) {
+    Str x = *(const Str *)a, y = *(const Str *)b;
+    int order = str_compare(key_of(y), key_of(x));
+    if (order != 0 || key_of(x).size == x.size)
+        return order;
+    return n_of(x) < n_of(y) ? 1 : n_of(x) > n_of(y) ? -1 : 0;
+}
+
+static void top(Model *model, Rows in, int64_t count, Rows *out) {
+    Rows sorted = {0};
+    for (size_t i = 0; i < in.count; i++)
+        rows_add(model, &sorted, in.rows[i]);
+    if (sorted.count > 0)
+        qsort(sorted.rows, sorted.count, sizeof *sorted.rows, compare_falling);
+    for (size_t i = 0; i < sorted.count && i < (size_t)count; i++)
+        rows_add(model, out, sorted.rows[i]);
+}
+
+static void count_by_value(Model *model, Rows in, Rows *out) {
+    Map counts = {0};
+    for (size_t i = 0; i < in.count; i++)
+        map_put(&counts, in.rows[i], (void *)((intptr_t)map_find(&counts, in.rows[i]) + 1));
+    give_map(model, &counts, out);
+    map_deinit(&counts);
+}
+
+/* Sums and counts of the values of a key on both sides. */
+typedef struct Lists {
+    int64_t sums[2], counts[2];
+} Lists;
+
+static void lists(Model *model, Rows left, Rows right, Rows *out) {
+    Map keys = {0};
+    const Rows sides[2] = {left, right};
+    for (int side = 0; side < 2; side++) {
+        for (size_t i = 0; i < sides[side].count; i++) {
+            Str key = key_of(sides[side].rows[i]);
+            Lists *of_key = map_find(&keys, key);
+            if (!of_key) {
+                of_key = arena_alloc(model->arena, sizeof *of_key);
+                *of_key = (Lists){0};
+                map_put(&keys, key, of_key);
+            }
+            of_key->sums[side] += n_of(sides[side].rows[i]);
+            of_key->counts[side]++;
+        }
+    }
+    for (uint32_t i = 0; i < keys.count; i++) {
+        const Lists *l = keys.entries[i].value;
+        rows_add_pair(model, out, keep(model, keys.entries[i].key),
+                      grouped(l->sums[0], l->counts[0], l->sums[1], l->counts[1]));
+    }
+    map_deinit(&keys);
+}
+
+static bool has_key(Rows rows, Str key) {
+    for (size_t i = 0; i < rows.count; i++)
+        if (str_equal(key_of(rows.rows[i]), key))
+            return true;
+    return false;
+}
+
+static void join(Model *model, NodeKind kind, Rows left, Rows right, Rows *out) {
+    for (size_t i = 0; i < left.count; i++) {
+        Str key = key_of(left.rows[i]);
+        bool has_found = false;
+        for (size_t j = 0; j < right.count; j++) {
+            if (!str_equal(key_of(right.rows[j]), key))
+                continue;
+            rows_add_pair(model, out, key, joined(n_of(left.rows[i]), n_of(right.rows[j])));
+            has_found = true;
+        }
+        if (!has_found && (kind == LEFT_JOIN || kind == FULL_JOIN))
+            rows_add_pair(model, out, key, joined(n_of(left.rows[i]), ABSENT));
+    }
+    for (size_t j = 0; (kind == RIGHT_JOIN || kind == FULL_JOIN) && j < right.count; j++)
+        if (!has_key(left, key_of(right.rows[j])))
+            rows_add_pair(model, out, key_of(right.rows[j]), joined(ABSENT, n_of(right.rows[j])));
+}
+
+/* The rows of a window's input in (T - length, T]. */
+static Rows window_of(Model *model, const Batch *batch, const Node *node) {
+    Rows rows = {0};
+    for (const Batch *past = model->batches; past <= batch; past++) {
+        if (past->time_ms <= batch->time_ms - node->length * model->job->interval_ms)
+            continue;
+        for (size_t i = 0; i < past->rows[node->a].count; i++)
+            rows_add(model, &rows, past->rows[node->a].rows[i]);
+    }
+    return rows;
+}
+
+/* The sum of a window; a key that was ever there stays. */
+static void subtracting(Model *model, int i, Rows in, Rows *out) {
+    Map *keys = &model->state[i], sums = {0};
+    for (size_t row = 0; row < in.count; row++)
+        map_put(keys, key_of(in.rows[row]), NULL);
+    fold_by_key(&sums, SUM_BY_KEY, in);
+    for (uint32_t key = 0; key < keys->count; key++)
+        rows_add_pair(model, out, keep(model, keys->entries[key].key),
+                      (int64_t)(intptr_t)map_find(&sums, keys->entries[key].key));
+    map_deinit(&sums);
+}
+
 static bool contains(Str row, char digit) {
     return memchr(row.data, digit, row.size) != NULL;
 }
 
 static Rows compute(Model *model, const Batch *batch, int i) {
     const Node *node = &model->job->nodes[i];
-    Rows out = {0}, in = node->a >= 0 ? batch->rows[node->a] : out,
-         other = node->b >= 0 ? batch->rows[node->b] : out;
+    Rows out = {0}, in = batch->rows[node->a], other = node->b >= 0 ? batch->rows[node->b] : out;
+    if (is_window(node->kind))
+        in = window_of(model, batch, node);
+    if (is_join(node->kind) && node->kind != COGROUP && model->job->big_batch_one_in > 0) { /* left_side */
+        Map sums = {0};
+        fold_by_key(&sums, SUM_BY_KEY, in);
+        in = (Rows){0};
+        give_map(model, &sums, &in);
+        map_deinit(&sums);
+    }
     switch (node->kind) {
     case SPLIT:
     case SCORE:
@@ -490,10 +628,66 @@ static Rows compute(Model *model, const Batch *batch, int i) {
     case RUNNING:
         update_state(model, &model->state[i], node->parameter, in, &out);
         break;
+    case SUM_BY_WINDOW:
+    case MAX_BY_WINDOW: {
+        Map map = {0};
+        fold_by_key(&map, node->kind == SUM_BY_WINDOW ? SUM_BY_KEY : MAX_BY_KEY, in);
+        give_map(model, &map, &out);
+        map_deinit(&map);
+        break;
+    }
+    case DISTINCT:
+        distinct(model, in, &out);
+        break;
+    case TOP:
+        top(model, in, node->parameter, &out);
+        break;
+    case COUNT_BY_VALUE:
+    case COUNT_BY_VALUE_AND_WINDOW:
+        count_by_value(model, in, &out);
+        break;
+    case MAP_VALUES:
+        for (size_t row = 0; row < in.count; row++)
+            rows_add_pair(model, &out, key_of(in.rows[row]), 3 * n_of(in.rows[row]) + node->parameter);
+        break;
+    case FLAT_MAP_VALUES:
+        for (size_t row = 0; row < in.count; row++) {
+            int64_t n = n_of(in.rows[row]);
+            rows_add_pair(model, &out, key_of(in.rows[row]), n);
+            if (n % 2 != 0)
+                rows_add_pair(model, &out, key_of(in.rows[row]), n + 1);
+        }
+        break;
+    case GROUP:
+    case GROUP_BY_WINDOW:
+        lists(model, in, (Rows){0}, &out);
+        break;
+    case COGROUP:
+        lists(model, in, other, &out);
+        break;
+    case JOIN:
+    case LEFT_JOIN:
+    case RIGHT_JOIN:
+    case FULL_JOIN:
+        join(model, node->kind, in, other, &out);
+        break;
+    case SORTED:
+    case WINDOW:
+        return in;
+    case SUBTRACTING:
+        subtracting(model, i, in, &out);
+        break;
+    case COUNT_BY_WINDOW:
+        if (in.count > 0)
+            map_put(&model->state[i], STR("first"), NULL);
+        if (model->state[i].count > 0)
+            rows_add_pair(model, &out, STR(""), (int64_t)in.count);
+        break;
     case COUNT:
         rows_add_pair(model, &out, STR(""), (int64_t)in.count);
         break;
     case GREATEST:
+    case GREATEST_BY_WINDOW:
         greatest(model, node->shape, in, &out);
         break;
     default:
@@ -528,6 +722,15 @@ static void compare(Model *model, const Batch *batch, int node, Rows got) {
         g.data, shown(w), w.data);
 }
 
+static void check_sorted(Model *model, const Batch *batch, int node, Rows got) {
+    char name[32];
+    for (size_t i = 1; i < got.count; i++)
+        if (str_compare(key_of(got.rows[i - 1]), key_of(got.rows[i])) > 0)
+            found(model, batch->time_ms, "output %s: '%.*s' stands before '%.*s'",
+                  node_name(model->job, node, name), shown(got.rows[i - 1]), got.rows[i - 1].data,
+                  shown(got.rows[i]), got.rows[i].data);
+}
+
 static void check_batch(Model *model, Batch *batch, FileProgress *files, ConnectionProgress *connections) {
     for (int i = 0; i < model->job->node_count; i++) {
         const Record *record = batch->landed[i];
@@ -548,7 +751,11 @@ static void check_batch(Model *model, Batch *batch, FileProgress *files, Connect
             batch->rows[i] = got;
             break;
         default:
+            if (!has_batch(model, batch, i))
+                break;
             batch->rows[i] = compute(model, batch, i);
+            if (model->job->nodes[i].kind == SORTED)
+                check_sorted(model, batch, i, got);
             if (model->job->nodes[i].has_output)
                 compare(model, batch, i, got);
             break;
