@@ -39,6 +39,10 @@ static const char *const vocabulary[VOCABULARY] = {"a",
                                                    "p9",
                                                    "q"};
 
+const char *job_word(uint64_t number) {
+    return vocabulary[number % VOCABULARY];
+}
+
 static void append_words(Text *out, Random *random, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) /* few words are frequent, many are not */
         text_appendf(out, " %s", vocabulary[random_below(random, 1 + random_below(random, VOCABULARY))]);
@@ -50,7 +54,12 @@ void job_line(const Job *job, char kind, uint64_t id, uint64_t number, Text *out
     text_appendf(out, "%c%" PRIu64 "-%" PRIu64, kind, id, number);
     append_words(out, &random, random_below(&random, 6));
     if (random_below(&random, 40) == 0)
-        append_words(out, &random, 300); /* over the inline size of anything */
+        append_words(out, &random, 300);  /* over the inline size of anything */
+    if (kind == 'c' && job->has_bursts) { /* few words, many bytes */
+        text_append_byte(out, ' ');
+        for (uint64_t more = random_below(&random, 900); more > 0; more--)
+            text_append_byte(out, 'x');
+    }
 }
 
 uint64_t job_file_lines(const Job *job, uint64_t file, bool *ends_open) {
@@ -180,6 +189,10 @@ static bool draw_operation(Job *job, Random *random) {
                  .parameter = 2 + (int64_t)random_below(random, 5),
                  .slide = left->slide,
                  .is_heavy = is_heavy || is_join(kind)};
+    if (kind == MAP_STATE || kind == SNAPSHOTS) {
+        node.length = (int)random_below(random, 6) * left->slide;
+        node.check = (1 + (int)random_below(random, 3)) * left->slide;
+    }
     if (is_window(kind)) {
         node.length = left->slide * (1 + (int)random_below(random, 6));
         node.slide = left->slide * (random_below(random, 3) ? 1 : 1 + (int)random_below(random, 3));
@@ -195,7 +208,8 @@ void job_draw(Job *job, uint64_t seed) {
     *job = (Job){.seed = seed,
                  .interval_ms = intervals_ms[random_below(&random, ARRAY_COUNT(intervals_ms))],
                  .partitions = 1 + (unsigned)random_below(&random, 9),
-                 .big_batch_one_in = random_below(&random, 3) ? 0 : 12};
+                 .big_batch_one_in = random_below(&random, 3) ? 0 : 12,
+                 .has_bursts = random_below(&random, 4) == 0};
     draw_sources(job, &random);
     int count = job->node_count + 1 + (int)random_below(&random, 10);
     for (int tries = 0; job->node_count < count && tries < 100; tries++)
@@ -226,7 +240,11 @@ static const char *const kind_names[NODE_KIND_COUNT] = {
     [MIN_BY_KEY] = "min-by-key",
     [MAX_BY_KEY] = "max-by-key",
     [MIX_BY_KEY] = "mix-by-key",
+    [COMBINE] = "combine",
     [RUNNING] = "running",
+    [RUNNING_ON] = "running-on",
+    [MAP_STATE] = "map-state",
+    [SNAPSHOTS] = "snapshots",
     [COUNT] = "count",
     [GREATEST] = "greatest",
     [DISTINCT] = "distinct",
@@ -268,6 +286,8 @@ void job_describe(const Job *job, Text *out) {
             text_appendf(out, ", %d", node->b);
         if (!is_source(node->kind))
             text_appendf(out, "; %" PRId64 ")", node->parameter);
+        if (node->check > 0)
+            text_appendf(out, " timeout %d, looked at every %d", node->length, node->check);
         if (is_window(node->kind))
             text_appendf(out, " over %d every %d", node->length, node->slide);
         text_append(out, node->has_output ? STR(" -> output\n") : STR("\n"));
@@ -351,6 +371,51 @@ static void mix(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
     leat_out_i64(out, 0, x ^ y);
 }
 
+static void combiner_create(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(row, 0));
+    leat_out_i64(out, 1, 1);
+}
+
+static void combiner_add(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(a, 0) + leat_row_i64(b, 0));
+    leat_out_i64(out, 1, leat_row_i64(a, 1) + 1);
+}
+
+static void combiner_merge(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(a, 0) + leat_row_i64(b, 0));
+    leat_out_i64(out, 1, leat_row_i64(a, 1) + leat_row_i64(b, 1));
+}
+
+static void initial_words(LeatOut *out, void *user) {
+    const struct Tap *tap = user;
+    for (int64_t i = 0; i < tap->running->job->nodes[tap->node].parameter; i++) {
+        leat_out_str(out, 0, leat_str(job_word((uint64_t)i)));
+        leat_out_i64(out, 1, i);
+        leat_out_emit(out);
+    }
+}
+
+/* What is given for a record does not tell its place among those of its key, which the model may not know. */
+static void map_state(const LeatRow *key, const LeatRow *value, LeatKeyState *state, LeatOut *out,
+                      void *user) {
+    const struct Tap *tap = user;
+    leat_out_str(out, 0, leat_row_str(key, 0));
+    if (!value) {
+        leat_out_i64(out, 1, timed_out(leat_state_get_i64(state, 0)));
+        leat_out_emit(out);
+        return;
+    }
+    int64_t n = leat_row_i64(value, 0), total = leat_state_exists(state) ? leat_state_get_i64(state, 0) : 0;
+    leat_state_update_i64(state, 0, total + n);
+    leat_out_i64(out, 1, 3 * n + tap->running->job->nodes[tap->node].parameter);
+    leat_out_emit(out);
+    if (total % 16 == 0)
+        yield(tap->running);
+}
+
 static bool running_sum(const LeatUpdate *update, void *user) {
     const struct Tap *tap = user;
     int64_t total = leat_update_state_i64(update, 0);
@@ -423,6 +488,11 @@ static void of_lists(const LeatRow *row, LeatOut *out, void *user) {
     give_pair(row, out, grouped(sums[0], counts[0], sums[1], counts[1]));
 }
 
+static void of_combiner(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    give_pair(row, out, grouped(leat_row_i64(row, 1), leat_row_i64(row, 2), 0, 0));
+}
+
 static bool record(LeatBatch *batch, void *user) {
     struct Tap *tap = user;
     Running *running = tap->running;
@@ -460,6 +530,15 @@ static LeatStream *pairs_of(LeatStream *stream, LeatRecordFunction function, str
 /* Thousands of rows of a few keys are not joined with thousands of others. */
 static LeatStream *left_side(const Running *running, LeatStream *stream) {
     return running->job->big_batch_one_in > 0 ? leat_reduce_by_key(stream, leat_sum()) : stream;
+}
+
+static LeatStream *map_with_state(const Running *running, struct Tap *tap, LeatStream *stream) {
+    const Node *node = &running->job->nodes[tap->node];
+    int64_t interval_ms = running->job->interval_ms;
+    return leat_map_with_state(
+        stream, leat_map_with_state_function("n BIGINT", "value STRING, n BIGINT", map_state, tap),
+        (LeatStateSpec){.timeout = leat_milliseconds(node->length * interval_ms),
+                        .checkpoint_interval = leat_milliseconds(node->check * interval_ms)});
 }
 
 static LeatStream *build_node(Running *running, LeatContext *context, LeatStream *const *streams, int i) {
@@ -507,6 +586,24 @@ static LeatStream *build_node(Running *running, LeatContext *context, LeatStream
         return leat_reduce_by_key(a, leat_max());
     case MIX_BY_KEY:
         return leat_reduce_by_key(a, leat_reduce_function(mix, tap));
+    case COMBINE:
+        return pairs_of(
+            leat_combine_by_key(
+                a, leat_combine_function("sum BIGINT, count BIGINT",
+                                         (LeatCombine){.create = combiner_create,
+                                                       .merge_value = combiner_add,
+                                                       .merge_combiners = combiner_merge,
+                                                       .no_map_side_combine = node->parameter % 2 == 0},
+                                         tap)),
+            of_combiner, tap);
+    case RUNNING_ON:
+        return leat_update_state_by_key_with(
+            a, leat_update_function("n BIGINT", running_sum, tap),
+            (LeatUpdateOptions){.initial_state = initial_words, .initial_user = tap});
+    case MAP_STATE:
+        return leat_key(map_with_state(running, tap, a), 1);
+    case SNAPSHOTS:
+        return leat_state_snapshots(map_with_state(running, tap, a));
     case RUNNING:
         return leat_update_state_by_key(a, leat_update_function("n BIGINT", running_sum, tap));
     case COUNT:

@@ -37,7 +37,11 @@ typedef enum NodeKind {
     MIN_BY_KEY,
     MAX_BY_KEY,
     MIX_BY_KEY, /* a function of the user */
+    COMBINE,    /* combineByKey: sums and counts, made a pair again */
     RUNNING,    /* updateStateByKey: a sum; a key goes when it is a multiple of `parameter` */
+    RUNNING_ON, /* the same from an initial state */
+    MAP_STATE,  /* mapWithState: sums with a timeout of `length`, looked at every `check` batches */
+    SNAPSHOTS,  /* the sums of another such */
     COUNT,      /* to NUMBERS */
     GREATEST,   /* reduce by max, column by column */
     DISTINCT,
@@ -71,8 +75,9 @@ typedef struct Node {
     int a, b; /* inputs; -1: none */
     int64_t parameter;
     int length, slide; /* of a window, in batches; `slide` of any other node is that of its inputs */
-    bool is_heavy;     /* a join without a reduction behind it: not to be joined again */
-    bool has_output;   /* sources always: the tap that shows what a batch held */
+    int check;
+    bool is_heavy;   /* a join without a reduction behind it: not to be joined again */
+    bool has_output; /* sources always: the tap that shows what a batch held */
 } Node;
 
 typedef struct Job {
@@ -80,6 +85,7 @@ typedef struct Job {
     int64_t interval_ms;
     unsigned partitions;
     uint64_t big_batch_one_in; /* of function streams: rows over the border of a chunk */
+    bool has_bursts;           /* of servers of lines: more in a batch than fits into a PLAN frame */
     Node nodes[NODE_MAX];
     int node_count, source_count;
 } Job;
@@ -112,6 +118,11 @@ enum { ABSENT = 7777 };
 static inline int64_t joined(int64_t left, int64_t right) {
     return left * 31 + right;
 }
+static inline int64_t timed_out(int64_t total) {
+    return 7 * total + 1;
+}
+/* The words that RUNNING_ON begins with have their number as state. */
+const char *job_word(uint64_t number);
 static inline int64_t grouped(int64_t sum_left, int64_t count_left, int64_t sum_right, int64_t count_right) {
     return 3 * sum_left + 5 * sum_right + 1000 * count_left + 1000000 * count_right;
 }

@@ -198,10 +198,14 @@ static uint32_t forgotten_upto(const Model *model, const Batch *batch, uint32_t 
     return forgotten;
 }
 
+/* The number of a batch on the grid. */
+static int64_t number_of(const Model *model, const Batch *batch) {
+    return (batch->time_ms - model->zero_time_ms) / model->job->interval_ms;
+}
+
 /* Windows are at multiples of their slide, counted from zero time. */
 static bool has_batch(const Model *model, const Batch *batch, int node) {
-    int64_t number = (batch->time_ms - model->zero_time_ms) / model->job->interval_ms;
-    return number % model->job->nodes[node].slide == 0;
+    return number_of(model, batch) % model->job->nodes[node].slide == 0;
 }
 
 static void choose_records(Model *model, Batch *batch) {
@@ -432,6 +436,45 @@ static void update_state(Model *model, Map *state, int64_t parameter, Rows in, R
     give_map(model, state, out);
 }
 
+typedef struct KeyTotal {
+    int64_t total, last_ms; /* of the last record */
+} KeyTotal;
+
+static void map_with_state(Model *model, const Batch *batch, int i, Rows in, Rows *out) {
+    const Node *node = &model->job->nodes[i];
+    Map *state = &model->state[i];
+    for (size_t row = 0; row < in.count; row++) {
+        Str key = key_of(in.rows[row]);
+        int64_t n = n_of(in.rows[row]);
+        KeyTotal *total = map_find(state, key);
+        if (!total) {
+            total = arena_alloc(model->arena, sizeof *total);
+            *total = (KeyTotal){0};
+            map_put(state, key, total);
+        }
+        total->total += n;
+        total->last_ms = batch->time_ms;
+        if (node->kind == MAP_STATE)
+            rows_add_pair(model, out, key, 3 * n + node->parameter);
+    }
+    bool is_due = node->length > 0 && number_of(model, batch) % node->check == 0;
+    for (uint32_t key = 0; is_due && key < state->count;) {
+        const KeyTotal *total = state->entries[key].value;
+        if (batch->time_ms - total->last_ms <= node->length * model->job->interval_ms) {
+            key++;
+            continue;
+        }
+        Str name = keep(model, state->entries[key].key);
+        if (node->kind == MAP_STATE)
+            rows_add_pair(model, out, name, timed_out(total->total));
+        (void)map_remove(state, name);
+    }
+    for (uint32_t key = 0; node->kind == SNAPSHOTS && key < state->count; key++) {
+        const KeyTotal *total = state->entries[key].value;
+        rows_add_pair(model, out, keep(model, state->entries[key].key), total->total);
+    }
+}
+
 static void greatest(Model *model, Shape shape, Rows in, Rows *out) {
     if (in.count == 0)
         return;
@@ -625,6 +668,19 @@ static Rows compute(Model *model, const Batch *batch, int i) {
         map_deinit(&map);
         break;
     }
+    case COMBINE:
+        lists(model, in, (Rows){0}, &out);
+        break;
+    case MAP_STATE:
+    case SNAPSHOTS:
+        map_with_state(model, batch, i, in, &out);
+        break;
+    case RUNNING_ON:
+        if (number_of(model, batch) == node->slide) /* the first one that there ever is */
+            for (int64_t word = 0; word < node->parameter; word++)
+                map_put(&model->state[i], str_from(job_word((uint64_t)word)), (void *)(intptr_t)word);
+        update_state(model, &model->state[i], node->parameter, in, &out);
+        break;
     case RUNNING:
         update_state(model, &model->state[i], node->parameter, in, &out);
         break;
