@@ -101,7 +101,7 @@ marked = $(patsubst src/%.c,$(OUT)/tests/%,$(patsubst tests/%.c,$(OUT)/tests/%,$
 
 # ---- targets -------------------------------------------------------------------------------------------------------
 
-.PHONY: debug release programs tests help run check-fast test hostile tsan sim bench fuzz fmt fmt-check layers install clean
+.PHONY: debug release programs tests help run check-fast test hostile tsan sim spark bench fuzz fmt fmt-check layers install clean
 
 ## debug       (the default) leat, library, tests, examples with assertions and sanitizers, in build/debug/
 debug:
@@ -139,6 +139,10 @@ tsan-run: $(call marked,THREADS_TEST)
 sim:
 	+@$(MAKE) $(OUT)/tests/sim
 	@$(OUT)/tests/sim $(or $(SEED),1) $(COUNT)
+
+## spark       streams against those of a real Spark in SPARK_HOME, on random input, SEED=n (tests/spark/)
+spark: $(OUT)/tests/spark/streams
+	@tests/spark/compare.py $< $(or $(SEED),1)
 
 ## fuzz T=name the fuzz target tests/fuzz/name.c for SECONDS_MAX seconds (60); needs clang
 fuzz:
@@ -228,6 +232,8 @@ $(BENCHES): $(OUT)/bench/%: $(OUT)/obj/bench/%.o $(call objects,$(BENCH_COMMON))
 	$(link)
 
 $(OUT)/tests/sim: $(call objects,$(SIM_SRC)) $(LIB)
+	$(link)
+$(OUT)/tests/spark/streams: $(OUT)/obj/tests/spark/streams.o $(LIB)
 	$(link)
 $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/%): $(OUT)/%: $(OUT)/obj/tests/fuzz/%.o $(LIB)
 	$(link)
