@@ -232,7 +232,7 @@ typedef struct Job {
     bool submits_blocks;
     Plan *plan;
     Driver *driver;
-    bool is_stateless, is_windowed;
+    bool is_stateless, is_windowed, is_timed;
     uint64_t snapshot_log_bytes;
     uint32_t worker_count;
     const char *program;
@@ -268,6 +268,34 @@ CHECKED static Status add_windows(Plan *plan, PlanNode *ones, const Schema *pair
     return STATUS_OK;
 }
 
+/* How many of a word came so far; minus that, when none came for a second and a half. */
+static void count_or_end(const LeatRow *key, const LeatRow *value, LeatKeyState *state, LeatOut *out,
+                         void *user) {
+    (void)user;
+    int64_t n = leat_state_exists(state) ? leat_state_get_i64(state, 0) : 0;
+    if (value)
+        leat_state_update_i64(state, 0, ++n);
+    leat_out_str(out, 0, leat_row_str(key, 0));
+    leat_out_i64(out, 1, value ? n : -n);
+    leat_out_emit(out);
+}
+
+/* What the function gives, then the state after each batch. */
+CHECKED static Status add_timeouts(Plan *plan, PlanNode *ones, const Schema *pairs, PlanNode **out,
+                                   Error *err) {
+    Schema *stored;
+    TRY(schema_parse(plan->arena, STR("n BIGINT, updated TIMESTAMP"), 0, &stored, err));
+    PlanNode *mapped = plan_add(plan, PLAN_KEYED_PROCESS, "leat_map_with_state", &ones, 1);
+    mapped->function = leat_map_with_state_function("n BIGINT", "value STRING, n BIGINT", count_or_end, NULL);
+    mapped->schema = mapped->table_schema = pairs, mapped->state_schema = stored;
+    mapped->timeout_ms = 1500, mapped->check_slides = 1;
+    PlanNode *snapshots = plan_add(plan, PLAN_STATE_SNAPSHOTS, "leat_state_snapshots", &mapped, 1);
+    snapshots->schema = pairs;
+    *out = plan_add(plan, PLAN_UNION, "leat_union", (PlanNode *[]){mapped, snapshots}, 2);
+    (*out)->schema = pairs;
+    return STATUS_OK;
+}
+
 CHECKED static Status job_open(Job *job, Env *env, Error *err) {
     Plan *plan = job->plan = plan_create();
     job->source = (ScriptSource){.source = {.class = &script_class, .description = (char *)"script"},
@@ -296,6 +324,8 @@ CHECKED static Status job_open(Job *job, Env *env, Error *err) {
         counts->state_schema = schema_slice(plan->arena, pairs, 1, 2, 0);
     if (job->is_windowed)
         TRY(add_windows(plan, ones, pairs, &counts, err));
+    if (job->is_timed)
+        TRY(add_timeouts(plan, ones, pairs, &counts, err));
     PlanNode *output = plan_add(plan, PLAN_OUTPUT, "leat_file", &counts, 1);
     output->schema = pairs, output->output = &job->output;
     if (job->second_output_path[0]) {
@@ -661,6 +691,30 @@ TEST(a_snapshot_cut_short_is_refused_or_harmless) {
     damage_snapshots(true);
 }
 
+TEST(states_time_out_after_restarts_and_snapshots) {
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    job_init(&job, three_batches, 3);
+    job.is_timed = true;
+    undisturbed(&job, 6000, &wanted);
+    static const char *const gives[] = {"a=3", "d=1", "b=-2", "c=-1", "a=-3", "d=-1"};
+    for (size_t i = 0; i < ARRAY_COUNT(gives); i++)
+        CHECK(strstr(wanted.data, gives[i]) != NULL);
+    for (int snapshots = 0; snapshots < 2; snapshots++) {
+        empty_job(&job);
+        job.snapshot_log_bytes = snapshots ? 1 : 0;
+        for (int64_t until_ms = 1000; until_ms <= 6000; until_ms += 1000) {
+            job.worker_count = 1 + (uint32_t)(until_ms / 1000) % 3;
+            CHECK_OK(job_run_until(&job, env_real(), until_ms, &err), err);
+        }
+        read_output(&job, &out);
+        CHECK_STR(out.data, wanted.data);
+    }
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
 TEST(batches_missed_while_down_are_run_in_order) {
     Job job;
     Text wanted = {0}, out = {0};
@@ -995,10 +1049,13 @@ static void sweep_state(SweepState *state, bool kills) {
     text_deinit(&state->out);
 }
 
-static void sweep_job(bool is_windowed, uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
+typedef enum SweptJob { COUNTS, WINDOWS, TIMEOUTS } SweptJob;
+
+static void sweep_job(SweptJob which, uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
     SweepState state = {.from_ms = from_ms, .until_ms = 3000};
     job_init(&state.job, three_batches, 3);
-    state.job.is_windowed = is_windowed;
+    state.job.is_windowed = which == WINDOWS;
+    state.job.is_timed = which == TIMEOUTS;
     state.job.snapshot_log_bytes = snapshot_log_bytes;
     sweep_state(&state, kills);
 }
@@ -1012,7 +1069,7 @@ static void sweep_rounds(bool kills) {
 }
 
 static void sweep(uint64_t snapshot_log_bytes, int64_t from_ms, bool kills) {
-    sweep_job(false, snapshot_log_bytes, from_ms, kills);
+    sweep_job(COUNTS, snapshot_log_bytes, from_ms, kills);
 }
 
 TEST(an_end_at_every_call_of_three_batches) {
@@ -1040,13 +1097,23 @@ TEST(every_errno_at_every_call_with_snapshots) {
     sweep(1, 1000, false);
 }
 TEST(an_end_at_every_call_with_windows) {
-    sweep_job(true, 0, 1000, true);
+    sweep_job(WINDOWS, 0, 1000, true);
 }
 TEST(an_end_at_every_call_with_windows_and_snapshots) {
-    sweep_job(true, 1, 1000, true);
+    sweep_job(WINDOWS, 1, 1000, true);
 }
 TEST(every_errno_at_every_call_with_windows_and_snapshots) {
-    sweep_job(true, 1, 1000, false);
+    sweep_job(WINDOWS, 1, 1000, false);
+}
+
+TEST(an_end_at_every_call_with_timeouts) {
+    sweep_job(TIMEOUTS, 0, 1000, true);
+}
+TEST(an_end_at_every_call_with_timeouts_and_snapshots) {
+    sweep_job(TIMEOUTS, 1, 1000, true);
+}
+TEST(every_errno_at_every_call_with_timeouts_and_snapshots) {
+    sweep_job(TIMEOUTS, 1, 1000, false);
 }
 
 TEST_MAIN()
