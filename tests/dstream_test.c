@@ -390,6 +390,35 @@ static LeatStream *reduce_dates(LeatStream *const *in) {
     return leat_reduce_by_key(only(in[0], "k STRING, y DATE", 6), leat_reduce_function(add_dates, NULL));
 }
 
+static LeatWindow two_seconds(void) {
+    return (LeatWindow){.length = leat_seconds(2)};
+}
+static LeatStream *window_every_number(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(every_number(in[0]), leat_sum(), two_seconds());
+}
+static LeatStream *window_every_number_inverse(LeatStream *const *in) {
+    LeatWindow window = two_seconds();
+    window.inverse = leat_subtract();
+    return leat_reduce_by_key_and_window(every_number(in[0]), leat_sum(), window);
+}
+static LeatStream *window_decimal_inverse(LeatStream *const *in) {
+    LeatWindow window = two_seconds();
+    window.inverse = leat_subtract();
+    return leat_reduce_by_key_and_window(only(in[0], "k STRING, d DECIMAL(4, 2)", 5), leat_sum(), window);
+}
+static LeatStream *window_max_every_type(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(every_type(in[0]), leat_max(), two_seconds());
+}
+static LeatStream *group_decimals(LeatStream *const *in) {
+    return leat_group_by_key(only(in[0], "k STRING, d DECIMAL(4, 2)", 5));
+}
+static LeatStream *group_every_type(LeatStream *const *in) {
+    return leat_group_by_key(every_type(in[0]));
+}
+static LeatStream *join_decimals_and_floats(LeatStream *const *in) {
+    return leat_join(only(in[0], "k STRING, d DECIMAL(4, 2)", 5), only(in[0], "k STRING, f FLOAT", 4));
+}
+
 static void value_first(const LeatRow *row, LeatOut *out, void *user) {
     (void)user;
     for (uint32_t c = 1; c < row->column_count; c++)
@@ -590,6 +619,16 @@ static LeatStream *sorted_distinct_pairs(LeatStream *const *in) {
             BATCH("a 100", "a 100", "b -1", "a 5"), BATCH("a 1"), NONE \
         }                                                              \
     }
+
+#define WHOLE_SUMS                                               \
+    "('a', (-51, -13056, -855638016, 51.25, Decimal('2.05')))\n" \
+    "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01')))\n"
+#define WHOLE_SUMS_AND_ONE                                      \
+    "('a', (-50, -12800, -838860800, 51.5, Decimal('2.06')))\n" \
+    "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01')))\n"
+#define WHOLE_MAXIMA                                                                       \
+    "('a', (100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11)))\n" \
+    "('b', (-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)))\n"
 
 static const Case cases[] = {
     {.name = "map",
@@ -983,6 +1022,64 @@ static const Case cases[] = {
      .build = count_by_decimal,
      .is_set = true,
      .expected = {"(Decimal('-0.01'), 1)\n(Decimal('0.05'), 1)\n(Decimal('1.00'), 2)\n(None, 2)\n"}},
+    {.name = "groupByKey of DECIMAL",
+     .feeds = {WIDTHS},
+     .batch_count = 1,
+     .build = group_decimals,
+     .is_set = true,
+     .expected = {"('a', [Decimal('1.00'), Decimal('1.00'), Decimal('0.05')])\n"
+                  "('b', [Decimal('-0.01'), None])\n('c', [None])\n"}},
+    {.name = "groupByKey of every type",
+     .feeds = {WIDTHS},
+     .batch_count = 2,
+     .build = group_every_type,
+     .is_set = true,
+     .expected = {"('a', [(100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11)), "
+                  "(100, 25600, 1677721600, 25.0, Decimal('1.00'), datetime.date(1970, 4, 11)), "
+                  "(5, 1280, 83886080, 1.25, Decimal('0.05'), datetime.date(1970, 1, 6))])\n"
+                  "('b', [(-1, -256, -16777216, -0.25, Decimal('-0.01'), datetime.date(1969, 12, 31)), "
+                  "(None, None, None, None, None, None)])\n"
+                  "('c', [(None, None, None, None, None, None)])\n",
+                  "('a', [(1, 256, 16777216, 0.25, Decimal('0.01'), datetime.date(1970, 1, 2))])\n"}},
+    {.name = "join of DECIMAL and FLOAT",
+     .feeds = {{"word STRING", {BATCH("a 100", "b 3", "b -")}}},
+     .batch_count = 1,
+     .build = join_decimals_and_floats,
+     .is_set = true,
+     .expected = {"('a', (Decimal('1.00'), 25.0))\n('b', (Decimal('0.03'), 0.75))\n"
+                  "('b', (Decimal('0.03'), None))\n('b', (None, 0.75))\n('b', (None, None))\n"}},
+    {.name = "reduceByKeyAndWindow of every number",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 3,
+     .build = window_every_number,
+     .is_set = true,
+     .expected = {WHOLE_SUMS, WHOLE_SUMS_AND_ONE, "('a', (1, 256, 16777216, 0.25, Decimal('0.01')))\n"}},
+    {.name = "reduceByKeyAndWindow of every number with an inverse",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 4,
+     .build = window_every_number_inverse,
+     .is_set = true,
+     .has_state = true,
+     .expected =
+         {WHOLE_SUMS, WHOLE_SUMS_AND_ONE,
+          "('a', (1, 256, 16777216, 0.25, Decimal('0.01')))\n('b', (0, 0, 0, 0.0, Decimal('0.00')))\n",
+          "('a', (0, 0, 0, 0.0, Decimal('0.00')))\n('b', (0, 0, 0, 0.0, Decimal('0.00')))\n"}},
+    {.name = "reduceByKeyAndWindow of DECIMAL with an inverse",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 3,
+     .build = window_decimal_inverse,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', Decimal('2.05'))\n('b', Decimal('-0.01'))\n",
+                  "('a', Decimal('2.06'))\n('b', Decimal('-0.01'))\n",
+                  "('a', Decimal('0.01'))\n('b', Decimal('0.00'))\n"}},
+    {.name = "reduceByKeyAndWindow, maxima of every type",
+     .feeds = {WHOLE_WIDTHS},
+     .batch_count = 3,
+     .build = window_max_every_type,
+     .is_set = true,
+     .expected = {WHOLE_MAXIMA, WHOLE_MAXIMA,
+                  "('a', (1, 256, 16777216, 0.25, Decimal('0.01'), datetime.date(1970, 1, 2)))\n"}},
     {.name = "updateStateByKey with state of every type",
      .feeds = {WIDTHS},
      .batch_count = 3,
@@ -1063,6 +1160,32 @@ TEST(a_sum_of_too_many_digits_fails_the_batch) {
                                        "DECIMAL(4, 2)") != NULL))
         printf("    %s\n", leat_error(ctx));
     leat_context_destroy(ctx);
+}
+
+static void add_decimals(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_decimal(out, 0, leat_row_decimal(a, 0) + leat_row_decimal(b, 0));
+}
+
+TEST(a_decimal_of_too_many_digits_fails_the_batch) {
+    static const Feed feed = {"word STRING", {BATCH("a 9999", "a 1")}};
+    for (int i = 0; i < 3; i++) {
+        LeatContext *ctx = manual_context();
+        if (i == 0)
+            leat_checkpoint(ctx, check_tmpdir());
+        LeatStream *in = leat_function_stream(ctx, feed.schema, feed_rows, (void *)&feed);
+        LeatFunction reduce = leat_reduce_function(add_decimals, NULL);
+        leat_collect(i == 0   ? update_every_type(&in)
+                     : i == 1 ? leat_reduce_by_key(only(in, "k STRING, d DECIMAL(4, 2)", 5), reduce)
+                              : only(in, "k STRING, d DECIMAL(3, 2)", 5));
+        CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+        leat_advance(ctx, 1000);
+        CHECK(leat_await_termination(ctx) != LEAT_EXIT_OK);
+        const char *who = i == 0 ? "update_state_by_key" : i == 1 ? "leat_reduce_by_key" : "leat_map";
+        if (!CHECK(strstr(leat_error(ctx), who) && strstr(leat_error(ctx), "has more digits than DECIMAL(")))
+            printf("    %s\n", leat_error(ctx));
+        leat_context_destroy(ctx);
+    }
 }
 
 /* ---- Arrow ---- */

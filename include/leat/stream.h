@@ -108,7 +108,7 @@ LEAT_API LeatStream *leat_distinct(LeatStream *stream);
  * the default) or DESC, in any case; a name that is not made of letters, digits and '_' stands between
  * backquotes. Rows that are equal there stay in the order of the input. Nulls come first, NaN is the greatest
  * number, -0.0 comes before 0.0, strings are ordered by their bytes (Java's order is another one where
- * characters beyond U+FFFF occur); DESC reverses it all. ARRAY and STRUCT have no order. */
+ * characters beyond U+FFFF occur); DESC reverses it all. ARRAY, STRUCT and MAP have no order. */
 LEAT_API LeatStream *leat_sort_by(LeatStream *stream, const char *order);
 /* sortByKey: the same by the key columns, or the first one where none were named. */
 LEAT_API LeatStream *leat_sort_by_key(LeatStream *stream, bool ascending);

@@ -98,7 +98,8 @@ Status row_view_value(RowView *view, Str bytes, uint32_t column_count, Error *er
         else if (kind == LEAT_DECIMAL)
             row_view_set_decimal(view, c, codec_read_decimal(&reader));
         else
-            row_view_set_word(view, c, kind == LEAT_BOOLEAN ? reader_u8(&reader) : codec_read_word(&reader, kind));
+            row_view_set_word(view, c,
+                              kind == LEAT_BOOLEAN ? reader_u8(&reader) : codec_read_word(&reader, kind));
     }
     return reader.failed || !reader_at_end(&reader) ? refuse_bytes(bytes, err) : STATUS_OK;
 }
@@ -131,7 +132,7 @@ static void drop_rows(Builder *builder, void *self) {
 }
 
 Status one_row_create(OneRow *row, const Schema *schema, Budget *budget, const char *who, Error *err) {
-    *row = (OneRow){.schema = schema};
+    *row = (OneRow){.schema = schema, .who = who};
     for (uint32_t c = 0; c < schema->column_count; c++) {
         row->has_strings |= type_is_string(schema->fields[c].type.kind);
         row->has_decimals |= schema->fields[c].type.kind == LEAT_DECIMAL;
@@ -168,8 +169,8 @@ CHECKED static Status check_decimals(const OneRow *row, Error *err) {
         if (field->type.kind == LEAT_DECIMAL && !one_row_is_null(row, c) &&
             !decimal_fits(one_row_cell(row, c).decimal, field->type.precision))
             return error_set(err, STATUS_INVALID,
-                             "a value given for column '%s' has more digits than DECIMAL(%u, %u)",
-                             field->name, field->type.precision, field->type.scale);
+                             "%s: a value given for column '%s' has more digits than DECIMAL(%u, %u)",
+                             row->who, field->name, field->type.precision, field->type.scale);
     }
     return STATUS_OK;
 }

@@ -63,6 +63,7 @@ static inline void row_view_word(RowView *view, const void *bytes) {
 
 typedef struct OneRow {
     const Schema *schema;
+    const char *who;
     Builder *builder;
     LeatOut *out;
     const Chunk *input;

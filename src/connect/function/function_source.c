@@ -181,10 +181,9 @@ static void function_describe_plan(Str plan, Text *out) {
 CHECKED static Status function_open(Source *base, const SourceServices *services, Error *err) {
     FunctionSource *source = (FunctionSource *)base;
     for (uint32_t i = 0; i < source->schema->column_count; i++) {
-        LeatType kind = source->schema->fields[i].type.kind;
-        if (kind == LEAT_ARRAY || kind == LEAT_STRUCT)
+        if (type_is_nested(source->schema->fields[i].type.kind))
             return error_set(err, STATUS_UNSUPPORTED,
-                             "column '%s': functions cannot give values of ARRAY and STRUCT",
+                             "column '%s': functions cannot give values of ARRAY, STRUCT and MAP",
                              source->schema->fields[i].name);
     }
     source->services = services;

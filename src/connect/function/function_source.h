@@ -9,8 +9,8 @@
 #include "leat/stream.h"
 #include "stream/source.h"
 
-/* `schema` and `user` are borrowed and outlive the source; a schema with ARRAY or STRUCT is UNSUPPORTED by
- * open. Never NULL; the caller owns it: class->destroy. */
+/* `schema` and `user` are borrowed and outlive the source; one with nested types is UNSUPPORTED by open.
+ * Never NULL; the caller owns it: class->destroy. */
 Source *function_source_create(const Schema *schema, LeatBatchFunction function, void *user);
 
 extern const SourceClass function_source_class;
