@@ -376,11 +376,26 @@ static void flat_map_values_by_chunk(LeatContext *ctx) {
     leat_flat_map_values(pairs(ctx), leat_chunk_function("n BIGINT", NULL, NULL));
 }
 
+static void too_deep(LeatContext *ctx) {
+    LeatStream *stream = pairs(ctx);
+    for (int i = 0; i < 17; i++)
+        stream = leat_group_by_key(stream);
+    CHECK(stream == NULL);
+}
+static void too_wide(LeatContext *ctx) {
+    LeatStream *stream = pairs(ctx);
+    for (int i = 0; i < 11; i++)
+        stream = leat_join(stream, stream);
+    CHECK(stream == NULL);
+}
+
 TEST(mistakes_are_named_with_the_call) {
     static const struct {
         void (*build)(LeatContext *ctx);
         const char *message;
     } mistakes[] = {
+        {too_deep, "leat_group_by_key: the columns that it gives: at byte "},
+        {too_wide, "leat_join: the columns that it gives: at byte "},
         {different_slides, "leat_join: the streams have different slide durations: 2000 ms and 3000 ms"},
         {no_partitions, "leat_repartition: 0 partitions; 1 to 256 are possible"},
         {many_partitions, "leat_partition_by: 257 partitions; 1 to 256 are possible"},
@@ -393,7 +408,8 @@ TEST(mistakes_are_named_with_the_call) {
     for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
         LeatContext *ctx = leat_context_create("mistake", leat_seconds(1));
         mistakes[i].build(ctx);
-        CHECK_STR(leat_error(ctx), mistakes[i].message);
+        if (strncmp(leat_error(ctx), mistakes[i].message, strlen(mistakes[i].message)) != 0)
+            CHECK_STR(leat_error(ctx), mistakes[i].message);
         CHECK_EQ(leat_start(ctx), LEAT_EXIT_CONFIG);
         leat_context_destroy(ctx);
     }

@@ -118,6 +118,20 @@ bool build_is_scalar(const Type *type) {
     return !type_is_nested(type->kind);
 }
 
+bool build_can_have(LeatContext *context, const char *call, const Schema *schema) {
+    Error err = {0};
+    Schema *again;
+    Text text = {0};
+    Arena *scratch = arena_create(NULL, "schema");
+    schema_format(schema, &text);
+    Status st = schema_parse(scratch, text_str(&text), 0, &again, &err);
+    text_deinit(&text);
+    arena_destroy(scratch);
+    if (st != STATUS_OK)
+        context_refuse(context, st, "%s: the columns that it gives: %s", call, err.message);
+    return st == STATUS_OK;
+}
+
 const Schema *build_given_schema(LeatContext *context, const char *call, const char *text,
                                  uint32_t key_count) {
     const Schema *schema = build_schema(context, call, text, key_count);

@@ -40,6 +40,10 @@ const Schema *build_schema(LeatContext *context, const char *call, const char *t
 const Schema *build_given_schema(LeatContext *context, const char *call, const char *text,
                                  uint32_t key_count);
 
+/* May there be such columns, by their number and nesting? What operations put together is asked, not what was
+ * parsed. */
+bool build_can_have(LeatContext *context, const char *call, const Schema *schema);
+
 /* ---- functions ---- */
 enum {
     KIND_BIT_RECORD = 1 << LEAT_FUNCTION_RECORD,

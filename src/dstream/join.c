@@ -74,10 +74,13 @@ static LeatStream *add_cogroup(PlanCogroup mode, const char *call, LeatStream *c
         nodes[i] = streams[i]->node;
         schemas[i] = streams[i]->schema;
     }
+    const Schema *schema =
+        plan_cogroup_schema(build_arena(context), mode, schemas, stream_count, build_key_count(streams[0]));
+    if (!build_can_have(context, call, schema))
+        return NULL;
     PlanNode *node = plan_add(context->plan, PLAN_COGROUP, call, nodes, stream_count);
     node->cogroup = mode;
-    node->schema =
-        plan_cogroup_schema(build_arena(context), mode, schemas, stream_count, build_key_count(streams[0]));
+    node->schema = schema;
     return build_stream(context, node, node->schema);
 }
 

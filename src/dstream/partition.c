@@ -13,8 +13,10 @@ LeatStream *leat_glom(LeatStream *stream) {
     const char *call = "leat_glom";
     if (!build_can_extend(stream, call))
         return NULL;
-    return add_partition(stream, PARTITION_LIST, call, &(LeatFunction){0},
-                         plan_list_schema(build_arena(stream->context), stream->schema));
+    const Schema *schema = plan_list_schema(build_arena(stream->context), stream->schema);
+    if (!build_can_have(stream->context, call, schema))
+        return NULL;
+    return add_partition(stream, PARTITION_LIST, call, &(LeatFunction){0}, schema);
 }
 
 LeatStream *leat_map_partitions(LeatStream *stream, LeatFunction function) {
