@@ -599,6 +599,133 @@ TEST(a_stream_of_the_program_does_not_run) {
     leat_context_destroy(ctx);
 }
 
+/* ---- foreach_partition ---- */
+
+enum { MANY_PARTITIONS = 64 };
+
+/* Each partition has a place of its own: no lock. */
+typedef struct Ledger {
+    int opened[MANY_PARTITIONS], closed[MANY_PARTITIONS], whole[MANY_PARTITIONS];
+    int64_t sums[MANY_PARTITIONS];
+    int64_t time_ms;
+    enum { NO_FAULT, OPEN_FAILS, ROW_FAILS, CLOSE_FAILS } fault;
+} Ledger;
+
+typedef struct Connection {
+    Ledger *ledger;
+    uint32_t partition;
+} Connection;
+
+static void *open_partition(uint32_t partition, int64_t batch_time_ms, void *user) {
+    Ledger *ledger = user;
+    CHECK(partition < MANY_PARTITIONS);
+    if (ledger->fault == OPEN_FAILS && partition == 1)
+        return NULL;
+    if (partition == 0)
+        ledger->time_ms = batch_time_ms;
+    ledger->opened[partition]++;
+    Connection *connection = malloc(sizeof *connection);
+    *connection = (Connection){ledger, partition};
+    return connection;
+}
+
+static bool take_row(const LeatRow *row, void *opened) {
+    Connection *connection = opened;
+    connection->ledger->sums[connection->partition] += leat_row_i64(row, 0);
+    return connection->ledger->fault != ROW_FAILS || connection->partition != 1;
+}
+
+static bool take_chunk(const LeatChunk *chunk, void *opened) {
+    LeatRow row = {chunk->columns, chunk->column_count, 0};
+    for (; row.index < chunk->row_count; row.index++)
+        if (!take_row(&row, opened))
+            return false;
+    return true;
+}
+
+static bool close_partition(void *opened, bool is_whole) {
+    Connection *connection = opened;
+    Ledger *ledger = connection->ledger;
+    ledger->closed[connection->partition]++;
+    ledger->whole[connection->partition] += is_whole;
+    bool is_right = ledger->fault != CLOSE_FAILS || connection->partition != 1;
+    free(connection);
+    return is_right;
+}
+
+static bool thousand_numbers(int64_t batch_time_ms, LeatOut *out, void *user) {
+    (void)user;
+    for (int i = 1; i <= 1000; i++) {
+        leat_out_i64(out, 0, i);
+        leat_out_emit(out);
+    }
+    return batch_time_ms <= 2000;
+}
+
+static void run_ledger(Ledger *ledger, LeatForeachPartition functions, const char *message) {
+    LeatContext *ctx = manual_context();
+    leat_workers(ctx, 4);
+    leat_set(ctx, "test-splits", "7");
+    leat_foreach_partition(leat_function_stream(ctx, "n BIGINT", thousand_numbers, NULL), functions, ledger);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 1000);
+    CHECK_STR(leat_error(ctx), message);
+    leat_context_destroy(ctx);
+}
+
+TEST(each_partition_is_opened_taken_and_closed) {
+    static const char *const messages[] = {
+        [NO_FAULT] = "",
+        [OPEN_FAILS] = "leat_foreach_partition: batch 1000 ms: partition 1: the function open gave NULL",
+        [ROW_FAILS] =
+            "leat_foreach_partition: batch 1000 ms: partition 1: the function each_row returned false",
+        [CLOSE_FAILS] =
+            "leat_foreach_partition: batch 1000 ms: partition 1: the function close returned false",
+    };
+    for (int fault = NO_FAULT; fault <= CLOSE_FAILS; fault++) {
+        Ledger ledger = {.fault = fault};
+        LeatForeachPartition functions = {
+            .open = open_partition, .each_row = take_row, .close = close_partition};
+        run_ledger(&ledger, functions, messages[fault]);
+        int64_t sum = 0;
+        for (int p = 0; p < MANY_PARTITIONS; p++) {
+            CHECK_EQ(ledger.opened[p], ledger.closed[p]);
+            CHECK_EQ(ledger.whole[p], ledger.closed[p] - (fault == ROW_FAILS && p == 1));
+            sum += ledger.sums[p];
+        }
+        CHECK_EQ(ledger.time_ms, 1000);
+        CHECK(fault ? sum < 500501 : sum == 500500);
+    }
+    Ledger ledger = {0};
+    LeatForeachPartition by_chunk = {
+        .open = open_partition, .each_chunk = take_chunk, .close = close_partition};
+    run_ledger(&ledger, by_chunk, "");
+    int64_t sum = 0;
+    for (int p = 0; p < MANY_PARTITIONS; p++)
+        sum += ledger.sums[p];
+    CHECK_EQ(sum, 500500);
+}
+
+static bool take_any(const LeatRow *row, void *user) {
+    CHECK(leat_row_i64(row, 0) > 0);
+    return user == NULL;
+}
+
+TEST(a_partition_needs_neither_open_nor_close) {
+    LeatContext *ctx = manual_context();
+    leat_foreach_partition(feed(ctx, &three), (LeatForeachPartition){.each_row = take_any}, NULL);
+    leat_foreach_partition(NULL, (LeatForeachPartition){0}, NULL);
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 3000);
+    CHECK_STR(leat_error(ctx), "");
+    leat_context_destroy(ctx);
+
+    ctx = manual_context();
+    leat_foreach_partition(feed(ctx, &three), (LeatForeachPartition){.open = open_partition}, NULL);
+    CHECK_STR(leat_error(ctx), "leat_foreach_partition: one of each_row and each_chunk is needed");
+    leat_context_destroy(ctx);
+}
+
 /* ---- a file as rows ---- */
 
 static bool count_all(LeatBatch *batch, void *user) {

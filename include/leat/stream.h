@@ -281,6 +281,32 @@ LEAT_API void leat_pprint_n(LeatStream *stream, int row_count);
 typedef bool (*LeatForeachFunction)(LeatBatch *batch, void *user);
 LEAT_API void leat_foreach_rdd(LeatStream *stream, LeatForeachFunction function, void *user);
 
+/* saveAsTextFiles: for each batch, also an empty one, a directory "<prefix>-<batch time in ms>.<suffix>"; NULL or
+ * "" leaves out the prefix with its dash, or the suffix with its dot. In it part-00000, part-00001, ..., one for
+ * each partition, with an element a line as print shows it, and the empty file _SUCCESS.
+ *
+ * A directory has its name only when it is whole and on the disk (it is written as ".<name>.tmp" beside it), and
+ * a batch that is given again replaces it: each batch is there once. Directories on the way are made. Files
+ * belong to the user of the program alone. A failure is a failed output, as of leat_foreach_rdd. */
+LEAT_API void leat_save_as_text_files(LeatStream *stream, const char *prefix, const char *suffix);
+
+/* foreachPartition, of every batch: the pattern of a connection for each partition. Called on the workers, several
+ * partitions at a time, each from one thread. False, or NULL of `open`, is a failed output, as of
+ * leat_foreach_rdd; partitions that have not begun by then are left out.
+ *
+ *     leat_foreach_partition(counts, (LeatForeachPartition){
+ *         .open = connect_to_database, .each_row = insert_row, .close = commit_or_roll_back}, user); */
+typedef struct LeatForeachPartition {
+    /* What it gives takes the place of `user` in the other calls. May be NULL: they get `user`. */
+    void *(*open)(uint32_t partition, int64_t batch_time_ms, void *user);
+    /* One of the two: for each row, or for each chunk, in order. */
+    bool (*each_row)(const LeatRow *row, void *opened);
+    bool (*each_chunk)(const LeatChunk *chunk, void *opened);
+    /* After each `open` that gave something. is_whole: all rows were taken. May be NULL. */
+    bool (*close)(void *opened, bool is_whole);
+} LeatForeachPartition;
+LEAT_API void leat_foreach_partition(LeatStream *stream, LeatForeachPartition functions, void *user);
+
 /* For tests: keeps what the stream gives in each batch. The collector belongs to the context. */
 typedef struct LeatCollector LeatCollector;
 LEAT_API LeatCollector *leat_collect(LeatStream *stream);
