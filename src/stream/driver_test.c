@@ -389,7 +389,7 @@ static void empty_job(void *user) {
 static void read_file(const char *path, Text *out) {
     Error err = {0};
     text_reset(out);
-    if (env_read_file(env_real(), path, 1 << 20, out, &err) == STATUS_NOT_FOUND)
+    if (env_read_file(env_real(), path, 1 << 23, out, &err) == STATUS_NOT_FOUND)
         return;
     CHECK_STR(err.message, "");
 }
@@ -592,6 +592,33 @@ TEST(rounds_of_saves_over_many_starts_change_nothing) {
                     CHECK(count_files(job.checkpoint, "snapshot-") <= 3); /* and files go */
             }
         }
+    text_deinit(&wanted);
+    text_deinit(&out);
+}
+
+/* One section a batch, so that each is the oldest for the length of a batch; starts fall on many of them. */
+TEST(the_oldest_section_is_what_the_log_is_kept_for) {
+    enum { BATCHES = 420, ROUND = 260 };
+    static char texts[BATCHES][64];
+    static const char *batches[BATCHES];
+    Job job;
+    Text wanted = {0}, out = {0};
+    Error err = {0};
+    for (int b = 0; b < BATCHES; b++) {
+        snprintf(texts[b], sizeof texts[b], "w%d\nw%d\nw%d\n", b, (b * 7) % 331, (b * b) % 331);
+        batches[b] = texts[b];
+    }
+    job_init(&job, batches, BATCHES);
+    undisturbed(&job, BATCHES * 1000, &wanted);
+    empty_job(&job);
+    job.snapshot_log_bytes = 80000;
+    CHECK_OK(job_run_until(&job, env_real(), ROUND * 1000, &err), err);
+    for (int64_t until = ROUND + 8; until <= BATCHES; until += 8)
+        CHECK_OK(job_run_until(&job, env_real(), until * 1000, &err), err);
+    read_output(&job, &out);
+    CHECK(first_sequence(&job) > 1);
+    CHECK_EQ(out.size, wanted.size);
+    CHECK(str_equal(text_str(&out), text_str(&wanted)));
     text_deinit(&wanted);
     text_deinit(&out);
 }
@@ -932,6 +959,38 @@ TEST(the_sync_of_a_commit_stays_out_of_the_way_of_the_next_line) {
     CHECK_EQ(syncs_at_output[4] - syncs_at_output[2], 0);
     CHECK_EQ(syncs_at_output[5] - syncs_at_output[4], 1); /* at 240 ms: the COMMIT of the third */
     CHECK_EQ(syncs_at_output[7] - syncs_at_output[5], 0);
+    text_deinit(&trace);
+}
+
+/* R1 of rolling.h, also when no batch has anything to sync: a section saved behind a COMMIT is written when this
+ * COMMIT is durable. Sections are saved behind a batch and written behind the next one at the earliest. */
+TEST(no_section_is_written_before_the_log_is_durable_up_to_it) {
+    Job job;
+    Text trace = {0};
+    job_init(&job, three_batches, 3);
+    empty_job(&job);
+    job.snapshot_log_bytes = 1;
+    job.interval_ms = 40; /* so that not every batch syncs for the one before it */
+    trace_run(&job, 20 * 40, &trace);
+    uint32_t commits = 0, synced_commits = 0, portions = 0;
+    bool is_commit_next = false;
+    Str rest = text_str(&trace), line;
+    while (leat_str_next_line(&rest, &line)) {
+        if (line_has(line, " write ", job.output_path))
+            is_commit_next = true;
+        if (line_has(line, " write ", "batch-0")) {
+            commits += is_commit_next;
+            is_commit_next = false;
+        }
+        if (line_has(line, " sync ", "batch-0"))
+            synced_commits = commits;
+        if (line_has(line, " write ", "snapshot-")) {
+            portions++;
+            CHECK(synced_commits + 1 >= commits);
+        }
+    }
+    CHECK_EQ(commits, 20);
+    CHECK(portions >= 4);
     text_deinit(&trace);
 }
 

@@ -343,13 +343,15 @@ CHECKED static Status save_next(Driver *driver, uint64_t batch_id, Error *err) {
     if (snapshot_end_section(roll->builder)) {
         save.number = roll->number;
         save.size_bytes = snapshot_builder_size_bytes(roll->builder) - before;
+        /* One that holds nothing is free: after a start nobody knows when that was last seen, and those come
+         * first; short runs would come no further. */
+        roll->credit -= 1;
     }
     TRY(error_context(err, st, "saving section '%s'", roll->parts[part].name.data));
     add_save(&roll->filling, save);
     roll->filling.batch_id = batch_id;
     roll->filling.log_sequence = save.log_sequence;
     roll->next++;
-    roll->credit -= 1;
     return STATUS_OK;
 }
 
