@@ -361,8 +361,11 @@ Status driver_sync_logs(Driver *driver, Error *err) {
 
 Status driver_log_batch(Driver *driver, uint64_t batch_id, Error *err) {
     bool is_changed = engine_is_changed(driver->engine);
-    if (is_changed)
+    if (is_changed) {
+        /* The DELTA may not fit into the segment any more: then the append syncs the PLAN. */
+        TRY(block_log_wait(driver->block_log, err));
         TRY(append_delta(driver, batch_id, err));
+    }
     bool must_sync = is_changed || has_input(driver);
     int64_t time_ms = driver_batch_time_ms(driver, batch_id);
     if (must_sync || (driver->owes_sync && time_ms - driver->owes_sync_since_ms >= COMMIT_SYNC_DELAY_MS))

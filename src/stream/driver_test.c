@@ -233,7 +233,7 @@ typedef struct Job {
     Plan *plan;
     Driver *driver;
     bool is_stateless, is_windowed, is_timed;
-    uint64_t snapshot_log_bytes;
+    uint64_t snapshot_log_bytes, log_segment_size_bytes;
     uint32_t worker_count;
     const char *program;
     int64_t interval_ms;
@@ -343,7 +343,8 @@ CHECKED static Status job_open(Job *job, Env *env, Error *err) {
                                          .partition_count = 2,
                                          .memory_bytes = UINT64_C(64) << 20,
                                          .snapshot_log_bytes = job->snapshot_log_bytes,
-                                         .log_segment_size_bytes = 8192,
+                                         .log_segment_size_bytes =
+                                             job->log_segment_size_bytes ? job->log_segment_size_bytes : 8192,
                                          .snapshot_waits = true,
                                          .is_manual_clock = true},
                          &job->driver, err);
@@ -1035,6 +1036,32 @@ TEST(no_plan_before_the_sync_of_the_blocks_it_names) {
             CHECK(block_syncs_at_plan >= ++outputs);
     }
     CHECK_EQ(outputs, 3);
+    text_deinit(&trace);
+}
+
+/* A DELTA that begins another segment syncs the PLAN before it: not before the blocks either. */
+TEST(no_plan_before_the_sync_of_its_blocks_when_the_delta_begins_a_segment) {
+    Job job;
+    Text trace = {0};
+    job_init(&job, three_batches, 3);
+    empty_job(&job);
+    job.submits_blocks = true;
+    job.log_segment_size_bytes = 1; /* one frame each */
+    trace_run(&job, 4000, &trace);
+    bool has_unsynced_block = false;
+    uint32_t blocks = 0;
+    Str rest = text_str(&trace), line;
+    while (leat_str_next_line(&rest, &line)) {
+        if (line_has(line, " write ", "block-")) {
+            has_unsynced_block = true;
+            blocks++;
+        }
+        if (line_has(line, " sync ", "block-"))
+            has_unsynced_block = false;
+        if (line_has(line, " sync ", "batch-0"))
+            CHECK(!has_unsynced_block);
+    }
+    CHECK(blocks > 0);
     text_deinit(&trace);
 }
 
