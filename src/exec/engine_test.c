@@ -811,6 +811,33 @@ static void values(Plan *p) {
         print(p, over_values(p, PLAN_FLAT_MAP, i ? even : in, leat_function("n BIGINT", and_double, NULL)));
     }
 }
+/* The sum of cubes and how many: what is kept of a key has other columns than its values. */
+static void cube(const LeatRow *value, LeatOut *out, void *user) {
+    (void)user;
+    int64_t n = leat_row_is_null(value, 0) ? 0 : leat_row_i64(value, 0);
+    leat_out_f64(out, 0, (double)(n * n * n));
+    leat_out_i64(out, 1, 1);
+}
+static void and_cube(const LeatRow *kept, const LeatRow *value, LeatOut *out, void *user) {
+    (void)user;
+    int64_t n = leat_row_is_null(value, 0) ? 0 : leat_row_i64(value, 0);
+    leat_out_f64(out, 0, leat_row_f64(kept, 0) + (double)(n * n * n));
+    leat_out_i64(out, 1, leat_row_i64(kept, 1) + 1);
+}
+static void both_cubes(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_f64(out, 0, leat_row_f64(a, 0) + leat_row_f64(b, 0));
+    leat_out_i64(out, 1, leat_row_i64(a, 1) + leat_row_i64(b, 1));
+}
+static void combine_cubes(Plan *p) {
+    PlanNode *in = source(p, "k STRING, n BIGINT", 1);
+    for (int i = 0; i < 2; i++) {
+        LeatCombine functions = {cube, and_cube, i ? NULL : both_cubes, i};
+        LeatFunction f = leat_combine_function("sum DOUBLE, count BIGINT", functions, NULL);
+        print(p,
+              op(p, PLAN_AGGREGATE, "leat_combine_by_key", in, f, "k STRING, sum DOUBLE, count BIGINT", 1));
+    }
+}
 /* Lists of one value and of several, of one input and of two. */
 static void groups(Plan *p) {
     PlanNode *a = source(p, "k STRING, n BIGINT", 1), *b = source(p, "k STRING, s STRING, d DOUBLE", 1);
@@ -993,6 +1020,11 @@ static const Case cases[] = {
       "a,true,1|a,true,2|-,false,2|-,false,4|" LONG_A ",-,3|" LONG_A ",-,6|b,true,4|b,true,8;"
       "-,false,12|b,true,14;-,false,-2|b,true,-4;-,false,2|-,false,4|b,true,4|b,true,8",
       ";;;;;", "c,true,12;c,true,-2;c,true,2|c,true,4;c,true,12;c,true,-2;c,true,2|c,true,4"}},
+    {"combiners",
+     combine_cubes,
+     true,
+     {"a,1|b,2|a,3|-,4|a,-|-,-2|b,1", "", "c,-"},
+     {"-,56,2|a,28,3|b,9,2;-,56,2|a,28,3|b,9,2", ";", "c,0,1;c,0,1"}},
     {"groups",
      groups,
      true,
@@ -1447,6 +1479,18 @@ static void reduce_twice(Plan *p) {
     print(p, reduce(p, source(p, "n BIGINT", 0), leat_reduce_function(two_sums, NULL)));
 }
 
+static void combine_with(Plan *p, LeatCombine functions) {
+    PlanNode *in = source(p, "k STRING, n BIGINT", 1);
+    LeatFunction f = leat_combine_function("n BIGINT", functions, NULL);
+    print(p, op(p, PLAN_AGGREGATE, "leat_combine_by_key", in, f, "k STRING, n BIGINT", 1));
+}
+static void create_twice(Plan *p) {
+    combine_with(p, (LeatCombine){.create = twice, .merge_value = add, .merge_combiners = add});
+}
+static void merge_values_twice(Plan *p) {
+    combine_with(p, (LeatCombine){.create = plus, .merge_value = two_sums, .no_map_side_combine = true});
+}
+
 TEST(functions_that_give_too_many_rows_are_named) {
     static const struct {
         void (*build)(Plan *plan);
@@ -1460,6 +1504,9 @@ TEST(functions_that_give_too_many_rows_are_named) {
          "leat_map_values: the function gave 1 rows for 3 records; use leat_flat_map_values"},
         {map_values_many, "a,1|b,2|c,3",
          "leat_map_values: the function gave 3000 rows for 3 records; use leat_flat_map_values"},
+        {create_twice, "a,1|b,7", "leat_combine_by_key: the function gave 2 rows for one value"},
+        {merge_values_twice, "a,1|b,7|a,2",
+         "leat_combine_by_key: the function gave 3000 rows for one pair of values"},
         {reduce_twice, "1|2", "leat_reduce: the function gave 3000 rows for one pair of values"},
     };
     for (uint32_t i = 0; i < ARRAY_COUNT(wrong); i++) {
