@@ -11,7 +11,8 @@
  *   R2  Keys of maps are there, and decimals have no more digits than their precision (I6 of chunk.h).
  *   R3  Pointers need no alignment: values are read byte by byte.
  *
- * Memory  not charged to any budget; NO_MEMORY.  Threads  one owner; what was exported is released by any.
+ * Memory  of exports: charged to the budget given, until the last struct is released; of readers: to none.
+ * Threads  one owner; what was exported is released by any.
  */
 #ifndef LEAT_COLUMN_ARROW_H
 #define LEAT_COLUMN_ARROW_H
@@ -23,8 +24,9 @@
 
 typedef struct ArrowExport ArrowExport;
 
-/* `schema` is borrowed until finish or destroy. The caller owns the result. */
-ArrowExport *arrow_export_create(const Schema *schema);
+/* `schema` is borrowed until finish or destroy; `budget` (NULL: none) outlives what is exported. The caller
+ * owns the result. */
+ArrowExport *arrow_export_create(const Schema *schema, Budget *budget);
 void arrow_export_destroy(ArrowExport *export); /* NULL is allowed */
 /* Appends all rows; the columns are of the schema's types.  NO_MEMORY; UNSUPPORTED: more elements than 32-bit
  * offsets reach. Then only destroy is allowed. */

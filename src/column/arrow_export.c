@@ -25,6 +25,7 @@ typedef struct ExportNode {
     uint32_t child_count;
     struct ExportNode **children;
     const void **buffers; /* what ArrowArray points to */
+    Budget *budget;
 } ExportNode;
 
 struct ArrowExport {
@@ -34,37 +35,38 @@ struct ArrowExport {
 
 /* ---- nodes ---- */
 
-static ExportNode *node_create(LeatType kind, uint32_t child_count) {
+static ExportNode *node_create(LeatType kind, uint32_t child_count, Budget *budget) {
     ExportNode *node = xcalloc(1, sizeof *node);
     node->kind = kind;
+    node->budget = budget;
     node->child_count = child_count;
     node->children = xcalloc(child_count + 1, sizeof(ExportNode *));
     return node;
 }
 
-static ExportNode *node_of_fields(LeatType kind, const Field *fields, uint32_t count);
+static ExportNode *node_of_fields(LeatType kind, const Field *fields, uint32_t count, Budget *budget);
 
-static ExportNode *node_of_type(const Type *type) {
+static ExportNode *node_of_type(const Type *type, Budget *budget) {
     if (type->kind != LEAT_MAP)
-        return node_of_fields(type->kind, type->fields, type->field_count);
-    ExportNode *map = node_create(LEAT_MAP, 1);
-    map->children[0] = node_of_fields(LEAT_STRUCT, type->fields, type->field_count);
+        return node_of_fields(type->kind, type->fields, type->field_count, budget);
+    ExportNode *map = node_create(LEAT_MAP, 1, budget);
+    map->children[0] = node_of_fields(LEAT_STRUCT, type->fields, type->field_count, budget);
     return map;
 }
 
-static ExportNode *node_of_fields(LeatType kind, const Field *fields, uint32_t count) {
-    ExportNode *node = node_create(kind, count);
+static ExportNode *node_of_fields(LeatType kind, const Field *fields, uint32_t count, Budget *budget) {
+    ExportNode *node = node_create(kind, count, budget);
     for (uint32_t i = 0; i < count; i++)
-        node->children[i] = node_of_type(&fields[i].type);
+        node->children[i] = node_of_type(&fields[i].type, budget);
     return node;
 }
 
 /* Without its children. */
 static void node_free(ExportNode *node) {
     for (uint32_t i = 0; i < node->block_count; i++)
-        array_deinit(&node->blocks[i], NULL);
-    array_deinit(&node->validity, NULL);
-    array_deinit(&node->data, NULL);
+        array_deinit(&node->blocks[i], node->budget);
+    array_deinit(&node->validity, node->budget);
+    array_deinit(&node->data, node->budget);
     free(node->blocks);
     free(node->block_sizes);
     free(node->children);
@@ -78,9 +80,10 @@ static void node_destroy(ExportNode *node) {
     node_free(node);
 }
 
-ArrowExport *arrow_export_create(const Schema *schema) {
+ArrowExport *arrow_export_create(const Schema *schema, Budget *budget) {
     ArrowExport *export = xmalloc(sizeof *export);
-    *export = (ArrowExport){schema, node_of_fields(LEAT_STRUCT, schema->fields, schema->column_count)};
+    *export =
+        (ArrowExport){schema, node_of_fields(LEAT_STRUCT, schema->fields, schema->column_count, budget)};
     return export;
 }
 
@@ -93,14 +96,15 @@ void arrow_export_destroy(ArrowExport *export) {
 
 /* ---- growing ---- */
 
-CHECKED static Status grow(Array *array, size_t used_bytes, size_t size_bytes, Error *err) {
+CHECKED static Status grow(const ExportNode *node, Array *array, size_t used_bytes, size_t size_bytes,
+                           Error *err) {
     size_t doubled = 2 * array->size_bytes;
     if (array->data && size_bytes <= array->size_bytes)
         return STATUS_OK;
     if (!array->data)
         used_bytes = 0; /* nothing yet: all is valid, the first offset is 0 */
-    return array_reserve(array, used_bytes, size_bytes < doubled ? doubled : size_bytes, NULL, "Arrow export",
-                         err);
+    return array_reserve(array, used_bytes, size_bytes < doubled ? doubled : size_bytes, node->budget,
+                         "Arrow export", err);
 }
 
 /* Rows [begin, end) of one LeatColumn, behind what there is. */
@@ -118,7 +122,7 @@ CHECKED static Status add_validity(ExportNode *node, const Rows *rows, Error *er
         return STATUS_OK;
     size_t count = (size_t)node->count;
     bool is_new = !node->validity.data;
-    TRY(grow(&node->validity, bitmap_size_bytes(count), bitmap_size_bytes(count + rows->count), err));
+    TRY(grow(node, &node->validity, bitmap_size_bytes(count), bitmap_size_bytes(count + rows->count), err));
     uint8_t *bits = node->validity.data;
     if (is_new)
         bitmap_fill(bits, 0, count, true);
@@ -132,7 +136,7 @@ CHECKED static Status add_validity(ExportNode *node, const Rows *rows, Error *er
 
 CHECKED static Status add_bits(ExportNode *node, const Rows *rows, Error *err) {
     size_t count = (size_t)node->count;
-    TRY(grow(&node->data, bitmap_size_bytes(count), bitmap_size_bytes(count + rows->count), err));
+    TRY(grow(node, &node->data, bitmap_size_bytes(count), bitmap_size_bytes(count + rows->count), err));
     for (uint32_t i = 0; i < rows->count; i++)
         bitmap_put(node->data.data, count + i,
                    bitmap_get(rows->column->data, (rows->begin + i) & rows->column->row_mask));
@@ -141,7 +145,7 @@ CHECKED static Status add_bits(ExportNode *node, const Rows *rows, Error *err) {
 
 CHECKED static Status add_values(ExportNode *node, const Rows *rows, Error *err) {
     size_t size = type_value_size(node->kind), count = (size_t)node->count;
-    TRY(grow(&node->data, count * size, (count + rows->count) * size, err));
+    TRY(grow(node, &node->data, count * size, (count + rows->count) * size, err));
     char *to = (char *)node->data.data + count * size;
     const char *from = rows->column->data;
     if (rows->column->row_mask) {
@@ -168,7 +172,7 @@ CHECKED static Status reserve_block(ExportNode *node, size_t size, Error *err) {
         node->block_sizes = xrealloc(node->block_sizes, node->block_capacity * sizeof *node->block_sizes);
     }
     Array block = {0};
-    TRY(array_reserve(&block, 0, next, NULL, "Arrow export", err));
+    TRY(array_reserve(&block, 0, next, node->budget, "Arrow export", err));
     node->blocks[count] = block;
     node->block_sizes[count] = 0;
     node->block_room = next;
@@ -193,7 +197,7 @@ CHECKED static Status add_string(ExportNode *node, LeatStr str, View *view, Erro
 
 CHECKED static Status add_strings(ExportNode *node, const Rows *rows, Error *err) {
     size_t count = (size_t)node->count;
-    TRY(grow(&node->data, count * sizeof(View), (count + rows->count) * sizeof(View), err));
+    TRY(grow(node, &node->data, count * sizeof(View), (count + rows->count) * sizeof(View), err));
     View *views = (View *)node->data.data + count;
     const LeatStr *strs = rows->column->data;
     for (uint32_t i = 0; i < rows->count; i++)
@@ -215,7 +219,8 @@ CHECKED static Status add_lists(ExportNode *node, const Rows *rows, Error *err) 
     size_t count = (size_t)node->count;
     if (rows->count == 0)
         return STATUS_OK;
-    TRY(grow(&node->data, (count + 1) * sizeof(int32_t), (count + 1 + rows->count) * sizeof(int32_t), err));
+    TRY(grow(node, &node->data, (count + 1) * sizeof(int32_t), (count + 1 + rows->count) * sizeof(int32_t),
+             err));
     int32_t *to = (int32_t *)node->data.data + count;
     const int32_t *from = (const int32_t *)rows->column->data + rows->begin;
     uint32_t element_count = (uint32_t)(from[rows->count] - from[0]);
@@ -410,7 +415,7 @@ CHECKED static Status chunk_to_arrow(const LeatChunk *chunk, const char *types, 
     TRY(schema_parse(arena, str_from(types), 0, &columns, err));
     if (!chunk_fits(chunk->columns, chunk->column_count, columns->fields, columns->column_count))
         return error_set(err, STATUS_INVALID, "the columns of the chunk are not those of \"%s\"", types);
-    ArrowExport *export = arrow_export_create(columns);
+    ArrowExport *export = arrow_export_create(columns, NULL);
     Status st = arrow_export_add(export, chunk, err);
     if (st != STATUS_OK) {
         arrow_export_destroy(export);

@@ -85,7 +85,7 @@ TEST(random_chunks_come_back) {
         Text shown = {0};
         size_t row_ends[2000] = {0};
         int64_t row_count = 0;
-        ArrowExport *export = arrow_export_create(schema);
+        ArrowExport *export = arrow_export_create(schema, &budget);
         for (uint64_t chunks = random_below(&random, 4); chunks > 0; chunks--) {
             builder_reset(b);
             for (uint64_t i = random_below(&random, 400); i > 0; i--) {
@@ -122,12 +122,57 @@ TEST(random_chunks_come_back) {
     }
 }
 
+TEST(every_budget_is_enough_or_refused) {
+    begin();
+    Random random;
+    random_init(&random, 7);
+    Schema *schema =
+        parse("a ARRAY<STRUCT<x: STRING, y: MAP<INT, DOUBLE>>>, s STRING, b BOOLEAN, d DECIMAL(9, 2)");
+    Builder *b = create(schema);
+    ChunkReader *reader;
+    Chunk chunk;
+    LeatChunk bound;
+    Text shown = {0};
+    CHECK_OK(chunk_reader_create(schema, &budget, "test", &reader, &err), err);
+    for (int i = 0; i < 500; i++)
+        CHECK_OK(random_row(&random, b, schema, &shown, &err), err);
+    builder_chunk(b, &chunk);
+    CHECK_OK(chunk_reader_bind(reader, &chunk, &bound, &err), err);
+    uint64_t needed = 0, refused = 0;
+    for (int64_t limit = -1; limit <= (int64_t)needed; limit += limit < 0 ? 1 : 997) {
+        Budget tight; /* the first run measures */
+        budget_init(&tight, "tight", limit < 0 ? UINT64_MAX : (uint64_t)limit, NULL);
+        ArrowExport *export = arrow_export_create(schema, &tight);
+        Status st = arrow_export_add(export, &bound, &err);
+        if (st == STATUS_OK) {
+            struct ArrowSchema arrow_schema;
+            struct ArrowArray array;
+            arrow_export_finish(export, &arrow_schema, &array);
+            check_rows(&arrow_schema, &array, text_str(&shown));
+            release(&arrow_schema, &array);
+        } else {
+            CHECK_EQ(st, STATUS_NO_MEMORY);
+            CHECK(strstr(err.message, "Arrow export needs") != NULL);
+            arrow_export_destroy(export);
+            refused++;
+        }
+        if (limit < 0)
+            needed = tight.peak_bytes;
+        CHECK_EQ(tight.used_bytes, 0);
+    }
+    CHECK(refused > 10);
+    text_deinit(&shown);
+    chunk_reader_destroy(reader);
+    builder_destroy(b);
+    end();
+}
+
 TEST(children_may_be_moved_away) {
     begin();
     Schema *schema = parse("a STRING, b ARRAY<STRING>");
     struct ArrowSchema arrow_schema, schema_b;
     struct ArrowArray array, b;
-    arrow_export_finish(arrow_export_create(schema), &arrow_schema, &array);
+    arrow_export_finish(arrow_export_create(schema, &budget), &arrow_schema, &array);
     b = *array.children[1];
     array.children[1]->release = NULL;
     schema_b = *arrow_schema.children[1];
@@ -151,7 +196,7 @@ TEST(formats_are_those_of_the_header) {
                                           "vu", "vz", "tdD", "tsu:UTC", "+l", "+s", "+m"};
     struct ArrowSchema arrow_schema;
     struct ArrowArray array;
-    arrow_export_finish(arrow_export_create(schema), &arrow_schema, &array);
+    arrow_export_finish(arrow_export_create(schema, &budget), &arrow_schema, &array);
     for (size_t i = 0; i < ARRAY_COUNT(formats); i++)
         CHECK_STR(arrow_schema.children[i]->format, formats[i]);
     CHECK_EQ(arrow_schema.flags, 0);
@@ -543,7 +588,7 @@ TEST(rows_of_other_types_are_refused) {
     struct ArrowSchema arrow_schema;
     struct ArrowArray array;
     Builder *out = create(other);
-    arrow_export_finish(arrow_export_create(schema), &arrow_schema, &array);
+    arrow_export_finish(arrow_export_create(schema, &budget), &arrow_schema, &array);
     LeatOut *to = builder_out_begin(out, NULL, take, NULL);
     CHECK(!leat_out_arrow(to, &arrow_schema, &array));
     CHECK_EQ(builder_out_status(out, &err), STATUS_INVALID);

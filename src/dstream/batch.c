@@ -138,7 +138,7 @@ bool leat_batch_to_arrow(LeatBatch *batch, struct ArrowSchema *schema, struct Ar
     Error err = {0};
     if (!batch)
         return false;
-    ArrowExport *export = arrow_export_create(batch->schema);
+    ArrowExport *export = arrow_export_create(batch->schema, NULL);
     for (uint32_t p = 0; p < batch->data->partition_count; p++) {
         for (uint32_t c = 0; c < batch->data->partitions[p].chunk_count; c++) {
             const LeatChunk *chunk = bind(batch, p, c);

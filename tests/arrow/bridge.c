@@ -42,7 +42,7 @@ bool bridge_round_trip(const struct ArrowSchema *schema, const struct ArrowArray
     TRY_GOTO(done, arrow_reader_create(schema, array, &reader, &err));
     TRY_GOTO(done, builder_create(arrow_reader_schema(reader), NULL, "bridge", &builder, &err));
     TRY_GOTO(done, chunk_reader_create(arrow_reader_schema(reader), NULL, "bridge", &chunk_reader, &err));
-    export = arrow_export_create(arrow_reader_schema(reader));
+    export = arrow_export_create(arrow_reader_schema(reader), NULL);
     TRY_GOTO(done, copy_rows(reader, builder, chunk_reader, export, &err));
     arrow_export_finish(export, schema_out, array_out);
     export = NULL;

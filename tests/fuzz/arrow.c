@@ -203,7 +203,7 @@ static void export_again(const Chunk *chunk, Str shown) {
     ASSERT(st == STATUS_OK);
     st = chunk_reader_bind(chunk_reader, chunk, &bound, NULL);
     ASSERT(st == STATUS_OK);
-    ArrowExport *export = arrow_export_create(chunk->schema);
+    ArrowExport *export = arrow_export_create(chunk->schema, NULL);
     st = arrow_export_add(export, &bound, NULL);
     ASSERT(st == STATUS_OK);
     arrow_export_finish(export, &schema, &array);
