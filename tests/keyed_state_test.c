@@ -193,6 +193,51 @@ static LeatStream *command_snapshots_with_timeout(LeatStream *const *in) {
     return leat_state_snapshots(commands_with(in, (LeatStateSpec){.timeout = leat_seconds(100)}));
 }
 
+/* A state of every other type; each record changes every column. */
+static void change_all(const LeatRow *key, const LeatRow *value, LeatKeyState *state, LeatOut *out,
+                       void *user) {
+    (void)key;
+    (void)value;
+    (void)user;
+    bool is_there = leat_state_exists(state);
+    leat_state_update_i8(state, 0, (int8_t)(is_there ? leat_state_get_i8(state, 0) - 1 : 0));
+    leat_state_update_i16(state, 1, (int16_t)(is_there ? leat_state_get_i16(state, 1) - 1000 : 0));
+    leat_state_update_i32(state, 2, is_there ? leat_state_get_i32(state, 2) - 100000 : 0);
+    leat_state_update_f32(state, 3, is_there ? leat_state_get_f32(state, 3) + 0.5f : 0.25f);
+    leat_state_update_f64(state, 4, is_there ? leat_state_get_f64(state, 4) + 0.5 : 0.25);
+    leat_state_update_decimal(state, 5, is_there ? leat_state_get_decimal(state, 5) - 101 : 0);
+    leat_state_update_bool(state, 6, is_there && !leat_state_get_bool(state, 6));
+    leat_state_update_i32(state, 7, is_there ? leat_state_get_i32(state, 7) + 1 : 0);
+    leat_out_i64(out, 0, 1);
+}
+
+static LeatStream *all_types(LeatStream *const *in) {
+    return leat_state_snapshots(
+        leat_map_with_state(pairs_of(in[0]),
+                            leat_map_with_state_simple_function(
+                                "a TINYINT, b SMALLINT, c INT, d FLOAT, e DOUBLE, f DECIMAL(6, 2), "
+                                "g BOOLEAN, h DATE",
+                                "n BIGINT", change_all, NULL),
+                            (LeatStateSpec){.timeout = leat_seconds(50)}));
+}
+
+static void count_down(const LeatRow *key, const LeatRow *value, LeatKeyState *state, LeatOut *out,
+                       void *user) {
+    (void)value;
+    (void)user;
+    leat_state_update_i32(state, 0, leat_state_exists(state) ? leat_state_get_i32(state, 0) - 1 : -1);
+    leat_out_str(out, 0, leat_row_is_null(key, 0) ? leat_str("null") : leat_row_str(key, 0));
+    leat_out_i64(out, 1, leat_state_get_i32(state, 0));
+}
+
+/* One word of four bytes; keys may be null. */
+static LeatStream *small_state(LeatStream *const *in) {
+    return leat_map_with_state(
+        pairs_of(in[0]),
+        leat_map_with_state_simple_function("n INT", "word STRING, n BIGINT", count_down, NULL),
+        (LeatStateSpec){0});
+}
+
 /* ---- timeouts ---- */
 
 /* (word, how many so far), and minus that when the state has timed out. */
@@ -422,6 +467,28 @@ static const Case cases[] = {
      .is_set = true,
      .has_state = true,
      .expected = COMMAND_SNAPSHOTS},
+    {.name = "mapWithState of all types, snapshots",
+     .feeds = {{"word STRING", {BATCH("a"), BATCH("a", "b"), NONE, BATCH("a")}}},
+     .batch_count = 4,
+     .build = all_types,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('a', (0, 0, 0, 0.25, 0.25, Decimal('0.00'), False, datetime.date(1970, 1, 1)))\n",
+                  "('a', (-1, -1000, -100000, 0.75, 0.75, Decimal('-1.01'), True, datetime.date(1970, 1, "
+                  "2)))\n('b', (0, 0, 0, 0.25, 0.25, Decimal('0.00'), False, datetime.date(1970, 1, 1)))\n",
+                  "('a', (-1, -1000, -100000, 0.75, 0.75, Decimal('-1.01'), True, datetime.date(1970, 1, "
+                  "2)))\n('b', (0, 0, 0, 0.25, 0.25, Decimal('0.00'), False, datetime.date(1970, 1, 1)))\n",
+                  "('a', (-2, -2000, -200000, 1.25, 1.25, Decimal('-2.02'), False, datetime.date(1970, 1, "
+                  "3)))\n('b', (0, 0, 0, 0.25, 0.25, Decimal('0.00'), False, datetime.date(1970, 1, 1)))\n"}},
+    {.name = "mapWithState of a small state and null keys",
+     .cut = CUT_KEEPS_ROWS,
+     .feeds = {{"word STRING", {BATCH("a", "NULL", "a", ""), BATCH("NULL", "NULL"), BATCH("", "a")}}},
+     .batch_count = 3,
+     .build = small_state,
+     .is_set = true,
+     .has_state = true,
+     .expected = {"('', -1)\n('a', -1)\n('a', -2)\n('null', -1)\n", "('null', -2)\n('null', -3)\n",
+                  "('', -2)\n('a', -3)\n"}},
     {.name = "timeout: strictly older",
      .feeds = {IDLE},
      .batch_count = 6,
@@ -605,6 +672,26 @@ TEST(mistakes_with_a_state_fail_the_batch) {
             CHECK_STR(leat_error(ctx), mistakes[i].message);
         leat_context_destroy(ctx);
     }
+}
+
+/* A record that makes a DECIMAL too wide for its column. */
+static void too_wide(const LeatRow *key, const LeatRow *value, LeatKeyState *state, LeatOut *out,
+                     void *user) {
+    (void)key, (void)value, (void)out, (void)user;
+    leat_state_update_decimal(state, 0, 1000);
+}
+
+TEST(a_decimal_state_keeps_its_digits) {
+    LeatContext *ctx = manual_context();
+    leat_collect(leat_map_with_state(
+        pairs_of(words_of(ctx)),
+        leat_map_with_state_simple_function("d DECIMAL(3, 1)", "n BIGINT", too_wide, NULL),
+        (LeatStateSpec){0}));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 1000);
+    CHECK(leat_await_termination(ctx) != LEAT_EXIT_OK);
+    CHECK(strstr(leat_error(ctx), "leat_map_with_state: a DECIMAL of the state was given more digits"));
+    leat_context_destroy(ctx);
 }
 
 static LeatFunction good(void) {

@@ -14,7 +14,8 @@ typedef struct BatchData {
     const Schema *schema;
     BatchPartition *partitions; /* in output order: splits of the input, or ranges of the key hash */
     uint32_t partition_count;
-    uint64_t row_count; /* of all rows that arrived, also those that a row limit did not keep */
+    /* Of all rows that arrived, also those that a row limit did not keep. Rows beyond a limit need not arrive. */
+    uint64_t row_count;
 } BatchData;
 
 void batch_partition_add(BatchPartition *partition, SharedChunk *chunk); /* takes */

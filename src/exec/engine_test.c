@@ -1858,6 +1858,66 @@ TEST(a_batch_that_changes_nothing_says_so) {
     machine_deinit(&machine);
 }
 
+/* ---- rows that nobody looks at ---- */
+
+static bool keep_first(const LeatUpdate *key, void *user) {
+    (void)user;
+    if (!leat_update_has_state(key))
+        leat_update_set_state_i64(key, 0, leat_update_value_i64(key, 0, 0));
+    return true;
+}
+
+static void print_three(Plan *p) {
+    PlanNode *in = update_by_key(p, source(p, "k BIGINT, n BIGINT", 1),
+                                 leat_update_function("n BIGINT", keep_first, NULL));
+    print(p, in)->row_limit = 3;
+}
+
+static void print_three_and_all(Plan *p) {
+    PlanNode *in = update_by_key(p, source(p, "k BIGINT, n BIGINT", 1),
+                                 leat_update_function("n BIGINT", keep_first, NULL));
+    print(p, in)->row_limit = 3;
+    print(p, in);
+}
+
+static uint64_t kept_rows(const Machine *machine, uint32_t output) {
+    const BatchData *data = engine_output(machine->engine, output);
+    uint64_t rows = 0;
+    for (uint32_t p = 0; p < data->partition_count; p++)
+        for (uint32_t i = 0; i < data->partitions[p].chunk_count; i++)
+            rows += shared_chunk_view(data->partitions[p].chunks[i])->selected_count;
+    return rows;
+}
+
+/* With thousands of keys rows are made only as long as an output looks at them; another output of the same
+ * rows has them all. */
+TEST(rows_that_nobody_looks_at_are_not_made) {
+    enum { MANY = 9000 };
+    Text rows = {0};
+    for (int i = 0; i < MANY; i++)
+        text_appendf(&rows, "%s%d,1", i ? "|" : "", i);
+    for (uint32_t partitions = 1; partitions <= 2; partitions++) {
+        Machine machine;
+        Settings settings = {0, 1, partitions, 1, false, false};
+        machine_init(&machine, print_three, settings);
+        for (int batch = 1; batch <= 2; batch++) {
+            CHECK_EQ(machine_run(&machine, batch == 1 ? rows.data : "", 1000 * batch, NULL), STATUS_OK);
+            CHECK_EQ(kept_rows(&machine, 0), 3 * partitions); /* the first three of each */
+            CHECK(engine_output(machine.engine, 0)->row_count < MANY);
+            CHECK_EQ(engine_stats(machine.engine).state_keys, MANY);
+            engine_keep(machine.engine);
+        }
+        machine_deinit(&machine);
+        machine_init(&machine, print_three_and_all, settings);
+        CHECK_EQ(machine_run(&machine, rows.data, 1000, NULL), STATUS_OK);
+        CHECK_EQ(kept_rows(&machine, 0), 3 * partitions);
+        CHECK_EQ(kept_rows(&machine, 1), MANY);
+        engine_keep(machine.engine);
+        machine_deinit(&machine);
+    }
+    text_deinit(&rows);
+}
+
 /* ---- state that times out ---- */
 
 static bool refuses_timeouts;
