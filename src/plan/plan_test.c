@@ -278,4 +278,57 @@ TEST(a_plan_reads_as_a_list) {
     plan_destroy(plan);
 }
 
+/* ---- state of a function per record ---- */
+
+static PlanNode *add_map_with_state(Plan *plan, PlanNode *input, const char *state) {
+    PlanNode *node = add(plan, PLAN_KEYED_PROCESS, "leat_map_with_state", input,
+                         (LeatFunction){.kind = LEAT_FUNCTION_MAP_WITH_STATE}, "text STRING", 0);
+    node->table_schema = schema_of(plan, "value STRING, n BIGINT", 1);
+    node->state_schema = schema_of(plan, state, 0);
+    return node;
+}
+
+static PlanNode *add_snapshots(Plan *plan, PlanNode *process, const char *columns) {
+    return add(plan, PLAN_STATE_SNAPSHOTS, "leat_state_snapshots", process, (LeatFunction){0}, columns, 1);
+}
+
+/* The key that a checkpoint knows is that of the state, not of what the function gives. */
+TEST(a_map_with_state_is_known_by_its_table) {
+    Plan *plan = plan_create();
+    PlanNode *mapped =
+        add_map_with_state(plan, add_pair(plan, add_source(plan, "socket")), "n BIGINT, updated TIMESTAMP");
+    mapped->timeout_ms = 1000;
+    add_print(plan, add_snapshots(plan, mapped, "value STRING, n BIGINT"));
+    Error err = {0};
+    CHECK_OK(plan_finish(plan, &err), err);
+    Text text = {0};
+    plan_identity(plan, &text);
+    CHECK(strstr(text.data, "state\tmap_with_state#0\tleat_map_with_state\tvalue STRING\tn BIGINT, updated "
+                            "TIMESTAMP\t0\n"));
+    text_reset(&text);
+    plan_format(plan, &text);
+    CHECK(strstr(text.data, "leat_state_snapshots <- 2  (value STRING, n BIGINT) key 1\n"));
+    text_deinit(&text);
+    plan_destroy(plan);
+}
+
+TEST(tables_that_do_not_fit_are_refused) {
+    Plan *plan = plan_create();
+    PlanNode *mapped =
+        add_map_with_state(plan, add_pair(plan, add_source(plan, "socket")), "n BIGINT, updated TIMESTAMP");
+    add_print(plan, mapped); /* has no timeout */
+    check_refused(plan, "leat_map_with_state: the columns are (value STRING, n BIGINT) where (n BIGINT, "
+                        "updated TIMESTAMP) are needed");
+    plan = plan_create();
+    mapped = add_map_with_state(plan, add_pair(plan, add_source(plan, "socket")), "n BIGINT");
+    add_print(plan, add_snapshots(plan, mapped, "value STRING, n DOUBLE"));
+    check_refused(plan,
+                  "leat_state_snapshots: the columns are (value STRING, n DOUBLE) where (value STRING, n "
+                  "BIGINT) are needed");
+    plan = plan_create();
+    add_print(plan,
+              add_snapshots(plan, add_pair(plan, add_source(plan, "socket")), "value STRING, n BIGINT"));
+    check_refused(plan, "leat_state_snapshots: the stream has no state by key");
+}
+
 TEST_MAIN()
