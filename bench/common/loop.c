@@ -186,6 +186,34 @@ static void best_text(BestTable *table, LoopSplit *split, LoopText *text, uint64
     }
 }
 
+/* Counts the words of a whole file. */
+static void best_file(BestTable *table, LoopSplit *split, Str text, uint64_t *words) {
+    /* Whole blocks in place, as long as a load of 16 bytes at any word's start stays in the file; the rest
+     * from a copy that has blanks around it and ends with a LF. */
+    size_t whole = text.size >= 128 ? (text.size - 64) / 64 * 64 : 0;
+    LoopText in_place = {text.data, text.data + whole, text.data};
+    best_text(table, split, &in_place, words);
+    size_t rest = (size_t)(text.data + text.size - in_place.start), padded = (rest + 63) / 64 * 64;
+    char *copy = xcalloc(1, 64 + padded + 128);
+    if (rest)
+        memcpy(copy + 64, in_place.start, rest);
+    memset(copy + 64 + rest, 'x', padded - rest + 64); /* no word ends here */
+    if (rest && copy[64 + rest - 1] != '\n')
+        copy[64 + rest] = '\n';
+    LoopText last = {copy + 64, copy + 64 + padded + 64, copy + 64};
+    best_text(table, split, &last, words);
+    free(copy);
+}
+
+static BestSlot *best_end(const BestTable *table) {
+    return table->slots + table->bytes / sizeof(BestSlot);
+}
+
+static void best_table_destroy(BestTable *table) {
+    munmap(table->slots, table->bytes);
+    arena_destroy(table->long_words);
+}
+
 LoopResult loop_best(const char *path) {
     LoopSplit *split = best_split();
     if (!split)
@@ -197,33 +225,91 @@ LoopResult loop_best(const char *path) {
         return result;
     BestTable table = {.long_words = arena_create(NULL, "the loop")};
     best_table_create(&table, 64 - 13);
-
-    /* Whole blocks in place, as long as a load of 16 bytes at any word's start stays in the file; the rest
-     * from a copy that has blanks around it and ends with a LF. */
-    size_t whole = text.size >= 128 ? (text.size - 64) / 64 * 64 : 0;
-    LoopText in_place = {text.data, text.data + whole, text.data};
-    best_text(&table, split, &in_place, &result.words);
-    size_t rest = (size_t)(text.data + text.size - in_place.start), padded = (rest + 63) / 64 * 64;
-    char *copy = xcalloc(1, 64 + padded + 128);
-    if (rest)
-        memcpy(copy + 64, in_place.start, rest);
-    memset(copy + 64 + rest, 'x', padded - rest + 64); /* no word ends here */
-    if (rest && copy[64 + rest - 1] != '\n')
-        copy[64 + rest] = '\n';
-    LoopText last = {copy + 64, copy + 64 + padded + 64, copy + 64};
-    best_text(&table, split, &last, &result.words);
-
+    best_file(&table, split, text, &result.words);
     result.distinct = table.used;
-    for (const BestSlot *slot = table.slots; slot < table.slots + table.bytes / sizeof(BestSlot); slot++) {
+    for (const BestSlot *slot = table.slots; slot < best_end(&table); slot++) {
         if (slot->count)
             result.checksum += loop_checksum(word_text(&slot->word), slot->count);
     }
-    free(copy);
-    munmap(table.slots, table.bytes);
-    arena_destroy(table.long_words);
+    best_table_destroy(&table);
     text_unmap(text);
     result.ok = true;
     result.bytes = text.size;
+    result.cpu_seconds = cpu_seconds() - cpu_begin;
+    result.seconds = wall_seconds() - begin;
+    return result;
+}
+
+/* ---- windows ---- */
+
+/* In the table of a window a count is one more than it says: a word that has left is no free slot. */
+static void window_add(BestTable *window, const BestTable *file, int64_t sign) {
+    for (const BestSlot *from = file->slots; from < best_end(file); from++) {
+        if (!from->count)
+            continue;
+        BestSlot *slot = best_find(window, from->word, from->hash);
+        if (!slot->count) {
+            slot->word = from->word;
+            slot->hash = from->hash;
+            slot->count = 1;
+            window->used++;
+            if (word_size(from->word) > LOOP_INLINE_MAX) {
+                char *copy = arena_alloc(window->long_words, word_size(from->word));
+                memcpy(copy, word_text(&from->word).data, word_size(from->word));
+                slot->word.high = (uint64_t)(uintptr_t)copy;
+            }
+        }
+        slot->count += (uint64_t)sign * from->count;
+    }
+}
+
+static bool window_step(BestTable *window, BestTable *file, bool is_reused, LoopSplit *split,
+                        const char *path, LoopResult *result) {
+    Str text;
+    if (!text_map(path, &text))
+        return false;
+    if (is_reused) {
+        window_add(window, file, -1);
+        memset(file->slots, 0, file->bytes);
+        file->used = 0;
+        arena_reset(file->long_words);
+    }
+    best_file(file, split, text, &result->words);
+    while (window->used + file->used > (uint64_t)1 << (63 - window->shift))
+        best_grow(window);
+    window_add(window, file, 1);
+    result->bytes += text.size;
+    text_unmap(text);
+    return true;
+}
+
+LoopResult loop_best_windows(char *const *paths, uint32_t path_count, uint32_t length) {
+    LoopSplit *split = best_split();
+    LoopResult result = {0};
+    double cpu_begin = cpu_seconds(), begin = wall_seconds();
+    BestTable window = {.long_words = arena_create(NULL, "the loop")};
+    BestTable *files = xcalloc(length, sizeof *files);
+    best_table_create(&window, 64 - 13);
+    for (uint32_t i = 0; i < length; i++) {
+        files[i].long_words = arena_create(NULL, "the loop");
+        best_table_create(&files[i], 64 - 13);
+    }
+    result.ok = split != NULL;
+    for (uint32_t i = 0; i < path_count && result.ok; i++) {
+        result.ok = window_step(&window, &files[i % length], i >= length, split, paths[i], &result);
+        uint64_t checksum = 0;
+        for (const BestSlot *slot = window.slots; slot < best_end(&window); slot++) {
+            if (slot->count <= 1)
+                continue;
+            result.distinct++;
+            checksum += loop_checksum(word_text(&slot->word), slot->count - 1);
+        }
+        result.checksum += checksum * (i + 1);
+    }
+    for (uint32_t i = 0; i < length; i++)
+        best_table_destroy(&files[i]);
+    best_table_destroy(&window);
+    free(files);
     result.cpu_seconds = cpu_seconds() - cpu_begin;
     result.seconds = wall_seconds() - begin;
     return result;

@@ -23,6 +23,10 @@ typedef struct LoopResult {
 } LoopResult;
 
 LoopResult loop_best(const char *path);
+/* The counts of the last `length` files, after each of the files: a table for each file, and one of the window
+ * to which they are added and from which they are taken. `words` is of all files, `distinct` and `checksum`
+ * (times the number of the file, from 1) are summed up over all windows. Not ok without AVX2. */
+LoopResult loop_best_windows(char *const *paths, uint32_t path_count, uint32_t length);
 LoopResult loop_plain(const char *path);
 
 /* For others to sum up their own counts with. */
