@@ -1,10 +1,11 @@
 /* window.c - the word count of the last 30 seconds, every second, from files, against a loop by hand.
  *
- *     build/release/bench/window [--inverse] [--workers N] [--seconds N] [--megabytes N] [--runs N] FILE
+ *     build/release/bench/window [--inverse] [--function] [--workers N] [--seconds N] [--megabytes N] [--runs N] FILE
  *
  * FILE is cut at lines into a file for each second (of 8 MB, 60 of them); a manual clock gives a batch for
  * each. The pipeline is text file stream, flat_map by leat_split, pairs, reduce_by_key_and_window by sum over
- * 30 s; with --inverse with leat_subtract, which needs a checkpoint: its log is then part of the time. After
+ * 30 s; with --inverse with leat_subtract, which needs a checkpoint: its log is then part of the time; with
+ * --function by a function of a user, of which nothing is known but that it reduces. After
  * each second every word of the window is visited.
  *
  * The loop (loop_best_windows) has a table for each second, and one of the window to which a second is added
@@ -25,7 +26,7 @@
 enum { WINDOW_SECONDS = 30, SECONDS_MAX = 1000 };
 
 typedef struct Bench {
-    bool with_inverse;
+    bool with_inverse, with_function;
     int workers, seconds, megabytes, runs;
     char directory[64], checkpoint[80];
     char *paths[SECONDS_MAX];
@@ -108,6 +109,11 @@ static bool sum_up(LeatBatch *batch, void *user) {
     return true;
 }
 
+static void add(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_i64(out, 0, leat_row_i64(a, 0) + leat_row_i64(b, 0));
+}
+
 static void remove_checkpoint(const Bench *bench) {
     char command[200];
     snprintf(command, sizeof command, "rm -rf '%s'", bench->checkpoint);
@@ -123,6 +129,7 @@ static Result run_leat(const Bench *bench) {
     leat_context_set_manual_clock(ctx);
     leat_workers(ctx, bench->workers);
     LeatWindow window = {.length = leat_seconds(WINDOW_SECONDS)};
+    LeatFunction reduce = bench->with_function ? leat_reduce_function(add, NULL) : leat_sum();
     if (bench->with_inverse) {
         leat_checkpoint(ctx, bench->checkpoint);
         window.inverse = leat_subtract();
@@ -131,7 +138,7 @@ static Result run_leat(const Bench *bench) {
         leat_text_file_stream_with(ctx, (LeatFileStream){.directory = input, .existing_files = true});
     LeatStream *words = leat_flat_map(lines, leat_split(" "));
     LeatStream *pairs = leat_map(words, leat_pair_with_i64(1));
-    leat_foreach_rdd(leat_reduce_by_key_and_window(pairs, leat_sum(), window), sum_up, &result);
+    leat_foreach_rdd(leat_reduce_by_key_and_window(pairs, reduce, window), sum_up, &result);
     if (leat_start(ctx) == LEAT_EXIT_OK) {
         double cpu = process_cpu_seconds(), wall = wall_seconds();
         leat_advance(ctx, 1000 * (int64_t)bench->seconds);
@@ -148,7 +155,9 @@ static Result run_leat(const Bench *bench) {
 /* ---- both ---- */
 
 static int usage(void) {
-    fputs("usage: window [--inverse] [--workers N] [--seconds N] [--megabytes N] [--runs N] FILE\n", stderr);
+    fputs("usage: window [--inverse] [--function] [--workers N] [--seconds N] [--megabytes N] [--runs N] "
+          "FILE\n",
+          stderr);
     return 64;
 }
 
@@ -192,6 +201,8 @@ int main(int argc, char **argv) {
                                                                 : NULL;
         if (strcmp(argv[first], "--inverse") == 0)
             bench.with_inverse = true;
+        else if (strcmp(argv[first], "--function") == 0)
+            bench.with_function = true;
         else if (number && first + 1 < argc)
             *number = atoi(argv[++first]);
         else
