@@ -49,6 +49,7 @@ typedef struct Chunk {
     const uint16_t *selection; /* indices of the rows that count, or NULL: all */
     uint64_t split;            /* which part of the batch's input, in output order (D2) */
     uint64_t sequence;         /* position within the split */
+    uint64_t split_row_count;  /* rows that come in the split, at most; 0: not known */
 } Chunk;
 
 static inline uint32_t chunk_row(const Chunk *chunk, uint32_t i) {

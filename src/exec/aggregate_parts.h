@@ -3,7 +3,7 @@
  *     op_aggregate.c          rows into partials; partials merged, the scope of a batch
  *     aggregate_cumulative.c  merged changes into values that go on from window to window
  *
- * The rules A1 to A7 are in op_aggregate.c.
+ * The rules A1 to A8 are in op_aggregate.c.
  */
 #ifndef LEAT_EXEC_AGGREGATE_PARTS_H
 #define LEAT_EXEC_AGGREGATE_PARTS_H
@@ -22,9 +22,10 @@ typedef struct Partial {
     KeyTable *table; /* NULL: no key */
     KeySlot only;    /* what stands for the table then */
     bool has_rows;
-    bool has_cells; /* A4: values are Cell[value_count], else words */
-    bool enters;    /* A6 */
-    Arena *arena;   /* of cells */
+    bool has_cells;     /* A4: values are Cell[value_count], else words */
+    bool enters;        /* A6 */
+    uint32_t partition; /* A8: of all its keys; UINT32_MAX: they are of any */
+    Arena *arena;       /* of cells */
 } Partial;
 
 /* Functions of the user (reduce, inverse, those of combineByKey), called with accumulators. */
@@ -65,6 +66,7 @@ typedef struct Aggregate {
     FoldOp *ops;                     /* per value column */
     Exchange *exchange;              /* A7; else NULL */
     bool is_reduce, by_split, starts_with_cells;
+    bool takes_panes; /* A8 */
     Str separator;
     Budget *budget;
     const char *who;
@@ -105,6 +107,7 @@ typedef struct Merge {
     uint64_t hash_end;
     Run *runs; /* a heap */
     uint32_t run_count;
+    bool has_cells; /* A4 */
     /* What merge_next found; the slot is NULL at the end. */
     const KeySlot *slot;
     uint64_t value; /* as in a slot */
@@ -118,7 +121,7 @@ CHECKED Status merge_next(Merge *merge, Error *err);
 int aggregate_slot_compare(const KeySlot *a, const KeySlot *b); /* as A2 orders */
 /* The value at hand as cells; `room` for one, where it is a word. */
 static inline Cell *merge_cells(const Merge *merge, Cell *room) {
-    if (merge->aggregate->merges_cells)
+    if (merge->has_cells)
         return (Cell *)(uintptr_t)merge->value;
     *room = (Cell){.value = {.word = merge->value ^ fold_identity(merge->aggregate->ops[0])}, .has = true};
     return room;

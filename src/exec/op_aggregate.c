@@ -16,7 +16,11 @@
  *   A6  Over the changes of a window (the scope "cumulative") a partial is of rows that leave or of rows that
  *       enter, never of both; those that leave come first. They are merged apart.
  *   A7  combineByKey without combining on the map side exchanges its rows first: there is a partial for each
- *       partition, folded in produce.
+ *       partition, folded in produce. So do folds over a window that see the order of rows: for each split of
+ *       each batch a partial of its own would be many, and merging them dear.
+ *   A8  Panes, which a window gives again, come split by partition and in the order of hashes. A table that is
+ *       filled in this order while it grows takes for ever (key_table.h), so it has its room beforehand, and
+ *       a partial of one split the range of its partition.
  *
  * Without a key a partial is one slot instead of a table. */
 #include "exec/aggregate_parts.h"
@@ -47,6 +51,7 @@ CHECKED static Status partial_create(const Aggregate *aggregate, Partial **out, 
     Partial *partial = xcalloc(1, sizeof *partial);
     partial->arena = arena_create(aggregate->budget, aggregate->who);
     partial->has_cells = aggregate->starts_with_cells;
+    partial->partition = UINT32_MAX;
     if (aggregate->key_count) {
         KeyTableOptions options = {.budget = aggregate->budget, .who = aggregate->who};
         Status st = key_table_create(options, &partial->table, err);
@@ -63,6 +68,7 @@ static void partial_clear(const Aggregate *aggregate, Partial *partial) {
     if (partial->table)
         key_table_clear(partial->table);
     partial->only = (KeySlot){0};
+    partial->partition = UINT32_MAX;
     partial->has_rows = false;
     partial->has_cells = aggregate->starts_with_cells;
     arena_reset(partial->arena);
@@ -87,6 +93,22 @@ CHECKED static Status partial_at(Aggregate *aggregate, uint64_t index, Partial *
     }
     *out = *place;
     return STATUS_OK;
+}
+
+/* A8, before the first rows of a partial. */
+CHECKED static Status make_room(const Aggregate *aggregate, Partial *partial, const Chunk *in, uint64_t hash,
+                                Error *err) {
+    uint64_t key_count = in->split_row_count;
+    partial->partition = UINT32_MAX;
+    if (aggregate->by_split) {
+        partial->partition = key_partition_of(hash, aggregate->partition_count);
+        key_table_set_range(partial->table,
+                            key_partition_begin(partial->partition, aggregate->partition_count),
+                            key_partition_begin(partial->partition + 1, aggregate->partition_count));
+    } else {
+        key_count *= aggregate->partition_count;
+    }
+    return key_table_reserve(partial->table, key_count, err);
 }
 
 /* The one that the rows of a chunk on this worker go into. */
@@ -369,6 +391,8 @@ CHECKED static Status aggregate_push(Operator *base, const Chunk *in, Error *err
     if (partial->table) {
         TRY(keys_read(keys, in, err));
         keys_hash(keys);
+        if (aggregate->takes_panes && !partial->has_rows)
+            TRY(make_room(aggregate, partial, in, keys->hashes[0], err));
     }
     partial->has_rows = true;
     return fold_rows(op, partial, in, err);
@@ -421,7 +445,6 @@ static uint32_t aggregate_prepare_count(Producer *producer) {
     aggregate->merges_cells = false;
     if (aggregate->exchange) {
         aggregate->used_count = aggregate->partition_count;
-        aggregate->merges_cells = true;
         return 0;
     }
     for (uint64_t i = 0; i < aggregate->partial_count; i++) {
@@ -494,7 +517,7 @@ static void heap_sink(Run *runs, uint32_t count, uint32_t at) {
 
 CHECKED static Status merge_value(const Merge *merge, uint64_t *value, uint64_t other, Error *err) {
     const Aggregate *aggregate = merge->aggregate;
-    if (!aggregate->merges_cells) {
+    if (!merge->has_cells) {
         uint64_t identity = fold_identity(aggregate->ops[0]);
         *value = fold_word(aggregate->ops[0], *value ^ identity, other ^ identity) ^ identity;
         return STATUS_OK;
@@ -514,10 +537,14 @@ Merge merge_begin(const Aggregate *aggregate, AggregateWorker *worker, uint32_t 
     uint64_t hash_begin = key_partition_begin(partition, aggregate->partition_count);
     Merge merge = {.aggregate = aggregate,
                    .worker = worker,
+                   .has_cells =
+                       aggregate->exchange ? aggregate->used[begin]->has_cells : aggregate->merges_cells,
                    .hash_end = key_partition_begin(partition + 1, aggregate->partition_count),
                    .runs = worker->runs + begin};
     for (uint32_t i = begin; i < end; i++) {
         Run run = {.partial = aggregate->used[i], .index = i};
+        if (run.partial->partition != UINT32_MAX && run.partial->partition != partition) /* A8 */
+            continue;
         if (run.partial->table)
             run.cursor = key_table_first(run.partial->table, hash_begin);
         if (run_advance(&run, merge.hash_end))
@@ -566,7 +593,7 @@ CHECKED static Status give_merged(const Merge *merge, Giver *giver, Error *err) 
     const Aggregate *aggregate = merge->aggregate;
     if (aggregate->key_count)
         TRY(giver_put_key(giver, &merge->slot->key, err));
-    if (aggregate->merges_cells)
+    if (merge->has_cells)
         TRY(give_cells(aggregate, giver, (const Cell *)(uintptr_t)merge->value, err));
     else
         TRY(builder_put_word(giver->builder, aggregate->key_count,
@@ -583,11 +610,15 @@ CHECKED static Status fold_partition(Aggregate *aggregate, AggregateWorker *work
     TRY(partial_at(aggregate, partition, &partial, err));
     key_table_set_range(partial->table, key_partition_begin(partition, aggregate->partition_count),
                         key_partition_begin(partition + 1, aggregate->partition_count));
+    if (aggregate->takes_panes) /* A8: half of them at most are of one batch, or nearly so */
+        TRY(key_table_reserve(partial->table, exchange_row_count(aggregate->exchange, partition) / 2, err));
     partial->has_rows = true;
     for (ExchangeCursor at = exchange_cursor(aggregate->exchange, partition); exchange_next(&at);) {
         TRY(keys_read(keys, &at.chunk, err));
         for (uint32_t i = 0; i < keys->count; i++)
             keys->hashes[i] = at.hashes[at.chunk.selection[i]];
+        if (!partial->has_cells && at.chunk.columns[aggregate->key_count].validity)
+            TRY(partial_to_cells(aggregate, partial, err)); /* A4 */
         TRY(fold_rows(&op, partial, &at.chunk, err));
     }
     key_table_order(partial->table);
@@ -739,7 +770,12 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
     aggregate->who = options->who;
     aggregate->partition_count = options->partition_count;
     aggregate->worker_count = options->worker_count;
-    if (combines && node->function.call.combine.no_map_side_combine)
+    bool is_windowed = node->inputs[0]->kind == PLAN_WINDOW;
+    const PlanNode *panes = is_windowed ? node->inputs[0]->inputs[0] : NULL;
+    aggregate->takes_panes = is_windowed && panes->kind == PLAN_AGGREGATE && aggregate->key_count > 0 &&
+                             panes->schema->key_count == aggregate->key_count;
+    if ((combines && node->function.call.combine.no_map_side_combine) ||
+        (is_windowed && aggregate->by_split && aggregate->key_count > 0 && !node->is_cumulative)) /* A7 */
         aggregate->exchange = exchange_create(options->partition_count, options->budget, options->who);
     aggregate->workers = xcalloc(options->worker_count, sizeof *aggregate->workers);
     aggregate->ops = xcalloc(aggregate->value_count + 1, sizeof *aggregate->ops);

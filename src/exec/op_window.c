@@ -106,6 +106,9 @@ CHECKED static Status window_produce(Producer *producer, uint32_t worker, uint32
     if (producer->node->gives_changes)
         columns[row_columns] =
             (Column){.type = &schema->fields[row_columns].type, .data = &task->sign, .is_constant = true};
+    uint64_t row_count = 0;
+    for (uint32_t i = 0; i < task->partition->chunk_count; i++)
+        row_count += shared_chunk_view(task->partition->chunks[i])->row_count;
     for (uint32_t i = 0; i < task->partition->chunk_count && st == STATUS_OK; i++) {
         Chunk chunk = *shared_chunk_view(task->partition->chunks[i]);
         memcpy(columns, chunk.columns, row_columns * sizeof *columns);
@@ -113,6 +116,7 @@ CHECKED static Status window_produce(Producer *producer, uint32_t worker, uint32
         chunk.columns = columns;
         chunk.split = task_index;
         chunk.sequence = i;
+        chunk.split_row_count = row_count;
         st = emit_chunk(out, &chunk, err);
     }
     free(columns);
