@@ -60,7 +60,7 @@ static Status fill(NodeState *state, uint64_t key_count, Error *err) {
 
 static Status write_portion(Env *env, const char *directory, SnapshotBuilder *builder, uint64_t *size_bytes,
                             Error *err) {
-    SnapshotPortion portion;
+    SnapshotPortion portion = {0};
     snapshot_take_portion(builder, &portion);
     Status st = snapshot_write_portion(env, directory, &portion, err);
     *size_bytes = portion.offset + portion.bytes.size;
@@ -170,7 +170,7 @@ static bool is_right(Env *env, Engine *engine, const char *path, SnapshotExtent 
         (void)snapshot_end_section(builder);
         text_deinit(&name);
     }
-    SnapshotPortion portion;
+    SnapshotPortion portion = {0};
     snapshot_take_portion(builder, &portion);
     is_same = is_same && str_equal(text_str(&portion.bytes), text_str(&saved));
     snapshot_builder_destroy(builder);

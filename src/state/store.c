@@ -692,19 +692,43 @@ static bool is_of_8(const KeySlot *slot) {
     return slot->key.size == 8 && !word_is_tagged(slot->value);
 }
 
+/* The slots of a range of hashes, by hand: a call for each costs as much as what is done with it. */
+typedef struct SlotRange {
+    const KeySlot *slots;
+    uint64_t at, end; /* `at`: behind the last one taken; the range may end before `end` */
+    uint64_t hash_end;
+} SlotRange;
+
+static SlotRange slot_range(const StateStore *store, HashRange range) {
+    return (SlotRange){key_table_slots(store->table), key_table_first(store->table, range.begin),
+                       key_table_slot_count(store->table), range.end};
+}
+
+/* The next slot with a key, not taken yet; NULL: there is none. */
+static inline const KeySlot *slot_peek(SlotRange *range) {
+    while (range->at < range->end && range->slots[range->at].hash == KEY_SLOT_EMPTY)
+        range->at++;
+    const KeySlot *slot = &range->slots[range->at];
+    return range->at < range->end && (!range->hash_end || slot->hash < range->hash_end) ? slot : NULL;
+}
+
+static uint64_t count_entries(SlotRange range) {
+    uint64_t entry_count = 0;
+    for (; slot_peek(&range); range.at++)
+        entry_count++;
+    return entry_count;
+}
+
 /* Keys and values of 8 bytes: two arrays. Ends at the first entry that is another one. */
-static Status save_block_of_8(const StateStore *store, uint64_t *cursor, uint64_t hash_end, StateSink sink,
-                              Error *err) {
+static Status save_block_of_8(SlotRange *range, StateSink sink, Error *err) {
     struct {
         SaveBlockHeader header;
         uint64_t columns[2 * SAVE_BLOCK_ENTRIES];
     } block;
-    uint64_t values[SAVE_BLOCK_ENTRIES], next = *cursor;
+    uint64_t values[SAVE_BLOCK_ENTRIES];
     uint32_t count = 0;
-    for (KeySlot *slot; count < SAVE_BLOCK_ENTRIES && (slot = key_table_next(store->table, &next, hash_end));
-         *cursor = next) {
-        if (!is_of_8(slot))
-            break;
+    for (const KeySlot *slot; count < SAVE_BLOCK_ENTRIES && (slot = slot_peek(range)) && is_of_8(slot);
+         range->at++) {
         memcpy(&block.columns[count], slot->key.inlined, 8);
         values[count++] = slot->value;
     }
@@ -715,10 +739,8 @@ static Status save_block_of_8(const StateStore *store, uint64_t *cursor, uint64_
 }
 
 /* A block of entries of any size. */
-static Status save_block_of_any(const StateStore *store, SaveBlock *block, uint64_t *cursor,
-                                uint64_t hash_end, StateSink sink, Error *err) {
-    uint64_t next = *cursor;
-    for (KeySlot *slot; (slot = key_table_next(store->table, &next, hash_end)); *cursor = next) {
+static Status save_block_of_any(SaveBlock *block, SlotRange *range, StateSink sink, Error *err) {
+    for (const KeySlot *slot; (slot = slot_peek(range)); range->at++) {
         Str value = word_value(&slot->value); /* S1 */
         if (!block_has_room(block, slot, value))
             break;
@@ -727,31 +749,23 @@ static Status save_block_of_any(const StateStore *store, SaveBlock *block, uint6
     return save_block(block, sink, err);
 }
 
-static uint64_t count_entries(const StateStore *store, HashRange range, uint64_t first) {
-    uint64_t entry_count = 0;
-    while (key_table_next(store->table, &first, range.end))
-        entry_count++;
-    return entry_count;
-}
-
 Status state_store_save(StateStore *store, HashRange range, StateSink sink, Error *err) {
     ASSERT(!store->is_in_batch);
     Status st = STATUS_OK;
     SaveBlock block = {0};
     key_table_order_range(store->table, range.begin, range.end);
-    uint64_t first = key_table_first(store->table, range.begin), cursor = first;
+    SlotRange slots = slot_range(store, range);
     SaveHeader header = {.magic = SAVE_MAGIC,
                          .version = SAVE_VERSION,
-                         .entry_count = count_entries(store, range, first),
+                         .entry_count = count_entries(slots),
                          .hash_begin = range.begin,
                          .hash_end = range.end};
     if (header.entry_count == 0)
         return STATUS_OK;
     TRY_GOTO(done, sink.write(sink.self, str_slice(&header, sizeof header), err));
-    KeySlot *slot;
-    for (uint64_t peek = cursor; (slot = key_table_next(store->table, &peek, range.end)); peek = cursor)
-        TRY_GOTO(done, is_of_8(slot) ? save_block_of_8(store, &cursor, range.end, sink, err)
-                                     : save_block_of_any(store, &block, &cursor, range.end, sink, err));
+    for (const KeySlot *slot; (slot = slot_peek(&slots));)
+        TRY_GOTO(done, is_of_8(slot) ? save_block_of_8(&slots, sink, err)
+                                     : save_block_of_any(&block, &slots, sink, err));
 done:
     text_deinit(&block.key_sizes);
     text_deinit(&block.value_sizes);

@@ -261,7 +261,7 @@ CHECKED static Status settle(Driver *driver, Error *err) {
     if (written->file.bytes.size)
         set_extent(roll, written->file.number, written->file.offset + written->file.bytes.size);
     drop_extents(roll);
-    text_deinit(&written->file.bytes);
+    text_reset(&written->file.bytes); /* the memory is the next portion's */
     written->count = 0;
     return append_record(driver, written->batch_id, err);
 }
@@ -499,6 +499,7 @@ void rolling_end(Driver *driver) {
     for (uint32_t i = 0; i < roll->part_count; i++)
         text_deinit(&roll->parts[i].name);
     text_deinit(&roll->writing.file.bytes);
+    text_deinit(&roll->filling.file.bytes);
     snapshot_builder_destroy(roll->builder);
     env_cond_destroy(driver->env, roll->work);
     free(roll->writing.saves);

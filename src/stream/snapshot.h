@@ -51,7 +51,8 @@ void snapshot_put(SnapshotBuilder *builder, Str piece); /* to the section begun 
 bool snapshot_end_section(SnapshotBuilder *builder);
 uint64_t snapshot_builder_size_bytes(
     const SnapshotBuilder *builder); /* of the portion in the making; 0: empty */
-/* The sections since the last call; the caller owns portion->bytes. */
+/* The sections since the last call, in exchange for the memory of *portion, whose bytes are dropped: the same
+ * pages again and again cost no page faults. The caller owns portion->bytes. */
 void snapshot_take_portion(SnapshotBuilder *builder, SnapshotPortion *portion);
 
 /* Writes and syncs; the first portion of a file makes it, and its name durable. After a failure nothing of

@@ -43,7 +43,7 @@ static void build(SnapshotBuilder *builder, uint64_t batch_id, const uint64_t *s
 /* The portion is written; *size_bytes is then the size of the file. */
 static Status write_out(Env *env, const char *directory, SnapshotBuilder *builder, uint64_t *size_bytes,
                         Error *err) {
-    SnapshotPortion portion;
+    SnapshotPortion portion = {0};
     snapshot_take_portion(builder, &portion);
     Status st = snapshot_write_portion(env, directory, &portion, err);
     *size_bytes = portion.offset + portion.bytes.size;
@@ -160,7 +160,7 @@ TEST(a_portion_without_sections_has_no_bytes) {
     const uint64_t nothing[] = {0, 0};
     build(builder, 1, nothing, 2, 1);
     CHECK_EQ(snapshot_builder_size_bytes(builder), 0);
-    SnapshotPortion portion;
+    SnapshotPortion portion = {0};
     snapshot_take_portion(builder, &portion);
     CHECK_EQ(portion.bytes.size, 0);
     text_deinit(&portion.bytes);
