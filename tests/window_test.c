@@ -510,6 +510,96 @@ TEST(a_window_in_a_checkpoint_keeps_its_length) {
     }
 }
 
+static bool is_even_count(const LeatRow *row, void *user) {
+    (void)user;
+    return leat_row_i64(row, 1) % 2 == 0;
+}
+
+/* A filter that drops a key whose rows are still in the window: it is a mistake that is named. */
+TEST(a_key_that_was_dropped_too_early_stops_the_program) {
+    LeatContext *ctx = manual_context();
+    leat_checkpoint(ctx, check_tmpdir());
+    LeatWindow window = with_inverse(2, 1);
+    window.filter = leat_predicate(is_even_count, NULL);
+    static const Feed once = {"word STRING", {BATCH("a"), EMPTY, EMPTY}};
+    LeatStream *in = leat_function_stream(ctx, once.schema, feed_rows, (void *)&once);
+    LeatCollector *collected = leat_collect(leat_reduce_by_key_and_window(pairs_of(in), leat_sum(), window));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 3000);
+    CHECK_EQ(leat_collected_batches(collected), 2);
+    CHECK_STR(leat_collected_text(collected, 0), "");
+    CHECK_EQ(leat_await_termination(ctx), LEAT_EXIT_CONFIG);
+    CHECK(strstr(leat_error(ctx),
+                 "leat_reduce_by_key_and_window: key 'a' leaves the window, but the last window had no value "
+                 "for it and no new one has come; did the filter drop it too early?") != NULL);
+    leat_context_destroy(ctx);
+}
+
+/* With an inverse and without, over random rows: keys whose count is 0 aside they are the same. */
+static bool random_rows(int64_t batch_time_ms, LeatOut *out, void *user) {
+    uint64_t state = *(uint64_t *)user + (uint64_t)batch_time_ms;
+    for (int i = 0; i < 300; i++) {
+        char word[40];
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+        int number = (int)((state >> 33) % 60 * ((state >> 50) % 60) / 10);
+        snprintf(word, sizeof word, number % 3 ? "%d" : "a word that is not short %d", number);
+        leat_out_str(out, 0, leat_str(word));
+        leat_out_i64(out, 1, (int64_t)(state >> 40) % 100);
+        leat_out_emit(out);
+    }
+    return (batch_time_ms / 1000) % 5 != 0;
+}
+
+static bool is_there(const LeatRow *row, void *user) {
+    (void)user;
+    return leat_row_i64(row, 2) != 0;
+}
+
+static void with_one(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    leat_out_str(out, 0, leat_row_str(row, 0));
+    leat_out_i64(out, 1, leat_row_i64(row, 1));
+    leat_out_i64(out, 2, 1);
+    leat_out_emit(out);
+}
+
+static void add_two(const LeatRow *a, const LeatRow *b, LeatOut *out, void *user) {
+    add(a, b, out, user);
+    leat_out_i64(out, 1, leat_row_i64(a, 1) + leat_row_i64(b, 1));
+}
+
+TEST(a_window_that_goes_on_is_one_made_anew) {
+    for (int slide = 1; slide <= 8; slide += 1 + slide / 3) {
+        uint64_t seed = check_seed() + (uint64_t)slide;
+        LeatContext *ctx = manual_context();
+        char directory[300];
+        snprintf(directory, sizeof directory, "%s/%d", check_tmpdir(), slide);
+        leat_checkpoint(ctx, directory);
+        leat_workers(ctx, slide);
+        LeatStream *rows = leat_function_stream(ctx, "word STRING, n BIGINT", random_rows, &seed);
+        LeatStream *ones =
+            leat_key(leat_map(rows, leat_function("word STRING, n BIGINT, one BIGINT", with_one, NULL)), 1);
+        LeatWindow goes_on = with_inverse(6, slide);
+        goes_on.filter = leat_predicate(is_there, NULL);
+        LeatCollector *a = leat_collect(leat_reduce_by_key_and_window(ones, leat_sum(), WINDOW(6, slide)));
+        LeatCollector *b = leat_collect(leat_reduce_by_key_and_window(ones, leat_sum(), goes_on));
+        LeatCollector *c = leat_collect(
+            leat_reduce_by_key_and_window(ones, leat_reduce_function(add_two, NULL), WINDOW(6, slide)));
+        LeatCollector *d = leat_collect(leat_reduce_by_key(leat_window(ones, WINDOW(6, slide)), leat_sum()));
+        CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+        leat_advance(ctx, 40000);
+        CHECK_EQ(leat_collected_batches(a), (size_t)(40 / slide));
+        for (size_t i = 0; i < leat_collected_batches(a); i++) {
+            const char *text = leat_collected_text(a, i);
+            CHECK_STR(leat_collected_text(b, i), text);
+            CHECK_STR(leat_collected_text(c, i), text);
+            CHECK_STR(leat_collected_text(d, i), text);
+        }
+        CHECK_STR(leat_error(ctx), "");
+        leat_context_destroy(ctx);
+    }
+}
+
 static void union_of_slides(LeatContext *ctx) {
     LeatStream *in = numbers(ctx);
     leat_union(in, leat_window(in, WINDOW(2, 2)));
