@@ -334,6 +334,44 @@ TEST(a_program_saves_empty_batches_too) {
     free(none);
 }
 
+/* A program with a checkpoint, up to `time_ms`; a new one each time. */
+static void run_program(const char *checkpoint, const char *prefix, int64_t time_ms, const char *error) {
+    LeatContext *ctx = leat_context_create("test", leat_seconds(1));
+    leat_context_set_manual_clock(ctx);
+    leat_checkpoint(ctx, checkpoint);
+    LeatStream *words = leat_function_stream(ctx, "word STRING", two_batches, NULL);
+    leat_save_as_text_files(leat_sort_by(words, "word"), prefix, "");
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, time_ms);
+    if (!error[0] || !strstr(leat_error(ctx), error))
+        CHECK_STR(leat_error(ctx), error);
+    leat_context_destroy(ctx);
+}
+
+TEST(a_batch_that_could_not_be_saved_is_saved_at_the_next_start) {
+    Env *env = env_real();
+    Error err = {0};
+    char *checkpoint = sweep_path("checkpoint"), *parent = sweep_path("out"), *prefix = sweep_path("out/w");
+    char *first = sweep_path("out/w-1000"), *second = sweep_path("out/w-2000");
+    CHECK_OK(env_write_file_atomically(env, parent, STR("in the way"), &err), err);
+    run_program(checkpoint, prefix, 1000, "leat_save_as_text_files: batch 1000 ms: ");
+    CHECK_OK(env_remove(env, parent, &err), err);
+    run_program(checkpoint, prefix, 2000, "");
+    Text text = {0};
+    append_file(env, first, "part-00000", &text);
+    CHECK_STR(text.data, "b\nb\nit's\nit's\n");
+    text_reset(&text);
+    append_file(env, second, "part-00000", &text);
+    CHECK_EQ(text.size, 0);
+    CHECK_EQ(count_names(env, second), 2); /* a sort gives one partition, _SUCCESS */
+    text_deinit(&text);
+    free(checkpoint);
+    free(parent);
+    free(prefix);
+    free(first);
+    free(second);
+}
+
 TEST(mistakes_are_named_with_the_call) {
     LeatContext *ctx = leat_context_create("test", leat_seconds(1));
     LeatStream *words = leat_function_stream(ctx, "word STRING", two_batches, NULL);
