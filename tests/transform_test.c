@@ -170,6 +170,42 @@ static LeatStream *constant_stream(LeatContext *ctx, LeatStream *const *in) {
     return leat_sort_by(leat_union(spam, counts_of(in[0])), "word, n");
 }
 
+static LeatStream *descending(LeatStream *batch, int64_t batch_time_ms, void *user) {
+    (void)batch_time_ms;
+    (void)user;
+    return leat_sort_by(batch, "n DESC");
+}
+
+/* Due at every second time only. */
+static LeatStream *sorted_windows(LeatContext *ctx, LeatStream *const *in) {
+    (void)ctx;
+    LeatWindow two = {.length = leat_seconds(2), .slide = leat_seconds(2)};
+    return leat_transform(leat_window(in[0], two), NULL, descending, NULL);
+}
+
+static LeatStream *transform_twice(LeatContext *ctx, LeatStream *const *in) {
+    (void)ctx;
+    LeatStream *sorted = leat_transform(in[0], NULL, descending, NULL);
+    return leat_transform_with(leat_transform(sorted, NULL, plus_seconds, NULL), in[0], NULL, both, NULL);
+}
+
+static bool running_sum(const LeatUpdate *key, void *user) {
+    (void)user;
+    int64_t sum = leat_update_has_state(key) ? leat_update_state_i64(key, 0) : 0;
+    for (size_t i = 0; i < leat_update_value_count(key); i++)
+        sum += leat_update_value_i64(key, i, 0);
+    leat_update_set_state_i64(key, 0, sum);
+    return true;
+}
+
+/* State behind a transform, and a transform behind state. */
+static LeatStream *state_between(LeatContext *ctx, LeatStream *const *in) {
+    (void)ctx;
+    LeatStream *pairs = leat_transform(counts_of(in[0]), NULL, same, NULL);
+    LeatStream *sums = leat_update_state_by_key(pairs, leat_update_function("n BIGINT", running_sum, NULL));
+    return leat_transform(sums, NULL, descending, NULL);
+}
+
 #define TO_TWELVE                                                                               \
     {                                                                                           \
         "n BIGINT", {                                                                           \
@@ -224,6 +260,25 @@ static const Case cases[] = {
      .batch_count = 3,
      .build_in = changing_user,
      .expected = {"2\n3\n4\n5\n", "7\n8\n9\n10\n", "12\n13\n14\n15\n"}},
+    {.name = "transform: of a window that slides by two",
+     .feeds = {TO_TWELVE},
+     .batch_count = 4,
+     .build_in = sorted_windows,
+     .has_state = true,
+     .expected = {NULL, "8\n7\n6\n5\n4\n3\n2\n1\n", NULL, "12\n11\n10\n9\n"}},
+    {.name = "transform: of a transform",
+     .feeds = {TO_TWELVE},
+     .batch_count = 3,
+     .build_in = transform_twice,
+     .expected = {"5\n4\n3\n2\n1\n2\n3\n4\n", "10\n9\n8\n7\n5\n6\n7\n8\n",
+                  "15\n14\n13\n12\n9\n10\n11\n12\n"}},
+    {.name = "transform: in front of state and behind it",
+     .feeds = {{"word STRING", {BATCH("a", "b", "a"), BATCH("b", "b", "c", "b"), EMPTY}}},
+     .batch_count = 3,
+     .build_in = state_between,
+     .has_state = true,
+     .expected = {"('a', 2)\n('b', 1)\n", "('b', 4)\n('a', 2)\n('c', 1)\n",
+                  "('b', 4)\n('a', 2)\n('c', 1)\n"}},
     {.name = "transform: a blacklist",
      .feeds = {WORDS},
      .batch_count = 4,
