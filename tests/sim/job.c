@@ -57,7 +57,7 @@ void job_line(const Job *job, char kind, uint64_t id, uint64_t number, Text *out
         append_words(out, &random, 300);  /* over the inline size of anything */
     if (kind == 'c' && job->has_bursts) { /* few words, many bytes */
         text_append_byte(out, ' ');
-        for (uint64_t more = random_below(&random, 900); more > 0; more--)
+        for (uint64_t more = random_below(&random, 4000); more > 0; more--)
             text_append_byte(out, 'x');
     }
 }
@@ -208,7 +208,7 @@ void job_draw(Job *job, uint64_t seed) {
     *job = (Job){.seed = seed,
                  .interval_ms = intervals_ms[random_below(&random, ARRAY_COUNT(intervals_ms))],
                  .partitions = 1 + (unsigned)random_below(&random, 9),
-                 .big_batch_one_in = random_below(&random, 3) ? 0 : 12,
+                 .big_batch_one_in = random_below(&random, 5) ? 0 : 12,
                  .has_bursts = random_below(&random, 4) == 0};
     draw_sources(job, &random);
     int count = job->node_count + 1 + (int)random_below(&random, 10);

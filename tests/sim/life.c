@@ -296,7 +296,7 @@ static void server_send(Server *server) {
     if (server->sent == server->text.size) {
         text_reset(&server->text);
         server->sent = 0;
-        uint64_t count = beside->job->has_bursts   ? 100 + random_below(random, 300)
+        uint64_t count = beside->job->has_bursts   ? 10 + random_below(random, 30)
                          : random_below(random, 5) ? 1 + random_below(random, 4)
                                                    : 30;
         for (uint64_t i = 0; i < count; i++) {
@@ -333,7 +333,7 @@ static void server_run(void *argument) {
     if (env_poll_create(env, &server.poll, &err) != STATUS_OK ||
         env_socket_listen(env, "localhost", port, &server.listener, &err) != STATUS_OK)
         give_up("the server of lines", &err);
-    uint64_t pause_us = (uint64_t)beside->job->interval_ms * (beside->job->has_bursts ? 200 : 700);
+    uint64_t pause_us = (uint64_t)beside->job->interval_ms * (beside->job->has_bursts ? 300 : 700);
     while (sleep_for(beside, (int64_t)random_below(&server.helper->random, pause_us))) {
         if (!server.socket)
             server_accept(&server);
