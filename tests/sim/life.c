@@ -364,36 +364,46 @@ static void make_directory(Env *env, const char *path) {
         give_up(path, &err);
 }
 
-/* The directories, all names in them durable (L2), and files that were not fed yet. */
-static void prepare_files(const LifeUser *user, Env *env, Random *random) {
+static void make_durable(Env *env, const char *directory) {
+    Error err = {0};
+    if (env_sync_directory(env, directory, &err) != STATUS_OK)
+        give_up(directory, &err);
+}
+
+/* Makes all names in the directory of a source durable (L2), and files that were not fed yet. */
+static void prepare_source(const LifeUser *user, Env *env, int node, Random *random) {
     Ledger *ledger = user->ledger;
+    char directory[32];
+    snprintf(directory, sizeof directory, "/in%d", node);
+    make_durable(env, directory);
+    for (uint32_t id = 0; id < ledger->file_count; id++) {
+        FedFile *file = &ledger->files[id];
+        char path[64];
+        EnvFileInfo info;
+        if (file->node != node || file->is_durable)
+            continue;
+        snprintf(path, sizeof path, "%s/f%u", directory, id);
+        if (env_path_info(env, path, &info, NULL) == STATUS_OK)
+            file->is_durable = true; /* the sync above has seen to that */
+        else
+            write_file(env, user->job, ledger, id);
+    }
+    for (uint64_t more = random_below(random, 3); more > 0; more--)
+        feed_file(env, user->job, ledger, node);
+}
+
+static void prepare_files(const LifeUser *user, Env *env, Random *random) {
+    char directory[32];
     make_directory(env, "/work");
     make_directory(env, "/stage");
-    for (int i = 0; i < user->job->node_count; i++) {
-        if (user->job->nodes[i].kind != FILES)
-            continue;
-        char directory[32];
+    for (int i = 0; i < user->job->source_count; i++) {
         snprintf(directory, sizeof directory, "/in%d", i);
         make_directory(env, directory);
-        Error err = {0};
-        if (env_sync_directory(env, directory, &err) != STATUS_OK)
-            give_up(directory, &err);
-        for (uint64_t more = random_below(random, 3); more > 0; more--)
-            feed_file(env, user->job, ledger, i);
-        for (uint32_t file = 0; file < ledger->file_count; file++) {
-            char path[64];
-            EnvFileInfo info;
-            snprintf(path, sizeof path, "/in%d/f%u", i, file);
-            if (ledger->files[file].node == i && !ledger->files[file].is_durable &&
-                env_path_info(env, path, &info, NULL) == STATUS_OK)
-                ledger->files[file].is_durable = true; /* the sync above has seen to that */
-            else if (ledger->files[file].node == i && !ledger->files[file].is_durable)
-                write_file(env, user->job, ledger, file);
-        }
     }
-    Error err = {0};
-    if (env_sync_directory(env, "/", &err) != STATUS_OK)
-        give_up("/", &err);
+    make_durable(env, "/");
+    for (int i = 0; i < user->job->source_count; i++)
+        if (user->job->nodes[i].kind == FILES)
+            prepare_source(user, env, i, random);
 }
 
 static LeatContext *create_context(const LifeUser *user, Running *running) {
