@@ -26,7 +26,7 @@ typedef struct Batch {
 typedef struct Model {
     const Job *job;
     const Ledger *ledger;
-    const bool *power_cuts;
+    const Ending *endings;
     ModelFinding *finding;
     ModelCounts *counts;
     Arena *arena;
@@ -193,7 +193,7 @@ static bool has_changed_behind(const Batch *batch, uint32_t life) {
 static uint32_t forgotten_upto(const Model *model, const Batch *batch, uint32_t last_life) {
     uint32_t forgotten = 0;
     for (uint32_t life = 1; life < last_life && is_without_input(model, batch, life); life++)
-        if (model->power_cuts[life] && has_changed_behind(batch, life))
+        if (model->endings[life].is_power_cut && has_changed_behind(batch, life))
             forgotten = life;
     return forgotten;
 }
@@ -206,6 +206,14 @@ static int64_t number_of(const Model *model, const Batch *batch) {
 /* Windows are at multiples of their slide, counted from zero time. */
 static bool has_batch(const Model *model, const Batch *batch, int node) {
     return number_of(model, batch) % model->job->nodes[node].slide == 0;
+}
+
+/* Did it have to be known in life `later` that the output has landed in `life`? */
+static bool is_remembered(const Model *model, uint32_t life, uint32_t later) {
+    bool is_known = model->endings[life].is_well;
+    for (; life < later; life++)
+        is_known = is_known && !model->endings[life].is_power_cut;
+    return is_known;
 }
 
 static void choose_records(Model *model, Batch *batch) {
@@ -237,7 +245,11 @@ static void choose_records(Model *model, Batch *batch) {
                       has_b ? shown(y) : 9, has_b ? y.data : "(nothing)");
             }
         }
-        if (!record->has_failed && !batch->landed[record->node])
+        const Record *landed = batch->landed[record->node];
+        if (landed && (landed->life == record->life || is_remembered(model, landed->life, record->life)))
+            found(model, batch->time_ms, "output %s was given the batch by life %u, and again by life %u",
+                  name, landed->life, record->life);
+        if (!record->has_failed)
             batch->landed[record->node] = record;
     }
     for (int i = 0; i < model->job->node_count; i++) {
@@ -819,11 +831,11 @@ static void check_batch(Model *model, Batch *batch, FileProgress *files, Connect
     }
 }
 
-void model_check(const Job *job, const Ledger *ledger, const bool *power_cuts, ModelFinding *finding,
+void model_check(const Job *job, const Ledger *ledger, const Ending *endings, ModelFinding *finding,
                  ModelCounts *counts) {
     Model model = {.job = job,
                    .ledger = ledger,
-                   .power_cuts = power_cuts,
+                   .endings = endings,
                    .finding = finding,
                    .counts = counts,
                    .arena = arena_create(NULL, "model")};

@@ -6,6 +6,8 @@
  *   O2  Every output was given every batch time on the grid, from the first to the last, at least once; a
  *       batch that is given again has the same rows in the same order. (A batch without any input may be
  *       given again with what has come since, after a power cut.)
+ *       An output that a life has given a batch is not given it again, when that life ended by itself and no
+ *       power cut came between.
  *   O3  Of a connection there are lines 0, 1, ... without a hole, whole but perhaps the last one; a file is in
  *       one batch, whole; a batch of a function stream has the rows that one of its calls gave.
  *   O4  The number of workers changes from life to life, and nothing of the above with it.
@@ -27,9 +29,14 @@ typedef struct ModelCounts {
     uint64_t batches, outputs_compared, rows_compared, repeats;
 } ModelCounts;
 
-/* Looks at everything in the ledger after the last life. `power_cuts[n]`: the power was cut after life n.
- * The caller owns finding->text. */
-void model_check(const Job *job, const Ledger *ledger, const bool *power_cuts, ModelFinding *finding,
+/* How life n, from 1, ended. */
+typedef struct Ending {
+    bool is_well;      /* by itself: what its outputs had been given is written down */
+    bool is_power_cut; /* the power was cut behind it */
+} Ending;
+
+/* Looks at everything in the ledger after the last life. The caller owns finding->text. */
+void model_check(const Job *job, const Ledger *ledger, const Ending *endings, ModelFinding *finding,
                  ModelCounts *counts);
 
 #endif

@@ -40,7 +40,7 @@ typedef struct Seed {
     Random random;
     Life lives[LIVES_MAX + 1]; /* from 1 */
     uint32_t life_count;
-    bool power_cuts[LIVES_MAX + 1];
+    Ending endings[LIVES_MAX + 1];
     Totals *totals;
     Text complaint; /* empty: all is well */
     int64_t batch_ms;
@@ -175,7 +175,9 @@ static void run_life(Seed *seed, uint32_t number) {
     if (life->is_last)
         return;
     sim_world_crash(seed->world, life->crash, &seed->random);
-    seed->power_cuts[number] = life->crash != SIM_CRASH_NONE;
+    seed->endings[number] = (Ending){.is_well = end == SIM_RETURNED && life->fault_count == 0 &&
+                                                (code == LEAT_EXIT_OK || code == LEAT_EXIT_SOFTWARE),
+                                     .is_power_cut = life->crash != SIM_CRASH_NONE};
     totals->crashes[life->crash]++;
     /* The machine is off for a while. */
     if (random_below(&seed->random, 2))
@@ -232,7 +234,7 @@ static bool run_seed(SimWorld *world, uint64_t number, Totals *totals) {
         run_life(&seed, life);
     ModelFinding finding = {0};
     if (seed.complaint.size == 0)
-        model_check(&seed.job, seed.ledger, seed.power_cuts, &finding, &totals->model);
+        model_check(&seed.job, seed.ledger, seed.endings, &finding, &totals->model);
     if (finding.is_wrong) {
         seed.batch_ms = finding.batch_ms;
         text_append(&seed.complaint, text_str(&finding.text));
