@@ -193,10 +193,12 @@ uint64_t snapshot_builder_size_bytes(const SnapshotBuilder *builder) {
 
 void snapshot_take_portion(SnapshotBuilder *builder, SnapshotPortion *portion) {
     ASSERT(!builder->has_section);
+    Text memory = portion->bytes;
     *portion =
         (SnapshotPortion){.number = builder->number, .offset = builder->offset, .bytes = builder->bytes};
     builder->offset += builder->bytes.size;
-    builder->bytes = (Text){0};
+    builder->bytes = memory;
+    text_reset(&builder->bytes);
 }
 
 Status snapshot_write_portion(Env *env, const char *directory, const SnapshotPortion *portion, Error *err) {
