@@ -360,6 +360,10 @@ static void different_slides(LeatContext *ctx) {
     LeatWindow three = {.length = leat_seconds(3), .slide = leat_seconds(3)};
     leat_join(leat_window(pairs(ctx), two), leat_window(pairs(ctx), three));
 }
+static void union_of_slides(LeatContext *ctx) {
+    LeatWindow two = {.length = leat_seconds(2), .slide = leat_seconds(2)};
+    leat_union(pairs(ctx), leat_window(pairs(ctx), two));
+}
 static void no_partitions(LeatContext *ctx) {
     leat_repartition(pairs(ctx), 0);
 }
@@ -397,6 +401,7 @@ TEST(mistakes_are_named_with_the_call) {
         {too_deep, "leat_group_by_key: the columns that it gives: at byte "},
         {too_wide, "leat_join: the columns that it gives: at byte "},
         {different_slides, "leat_join: the streams have different slide durations: 2000 ms and 3000 ms"},
+        {union_of_slides, "leat_union: the streams have different slide durations: 1000 ms and 2000 ms"},
         {no_partitions, "leat_repartition: 0 partitions; 1 to 256 are possible"},
         {many_partitions, "leat_partition_by: 257 partitions; 1 to 256 are possible"},
         {map_partitions_by_sum,

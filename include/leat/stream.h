@@ -85,8 +85,8 @@ LEAT_API LeatStream *leat_map(LeatStream *stream, LeatFunction function);
 LEAT_API LeatStream *leat_flat_map(LeatStream *stream, LeatFunction function);
 /* The rows for which it holds: leat_predicate, leat_contains. */
 LEAT_API LeatStream *leat_filter(LeatStream *stream, LeatFunction predicate);
-/* The rows of `a`, then those of `b`, which has the same column types; names are those of `a`, the key that
- * of the side that has one (two different keys are a mistake). When one of them has no batch at a time at
+/* The rows of `a`, then those of `b`, which has the same column types and slide; names are those of `a`, the key
+ * that of the side that has one (two different keys are a mistake). When one of them has no batch at a time at
  * which the other has, the batch fails and the program stops. */
 LEAT_API LeatStream *leat_union(LeatStream *a, LeatStream *b);
 
