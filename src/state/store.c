@@ -906,11 +906,12 @@ static uint64_t expected_count(const StateStore *store, const SaveHeader *header
     return (uint64_t)(ranges > 1 ? (count + 4 * sqrt(count)) * ranges : count);
 }
 
+/* Once for all ranges; where a later one is fuller than the first let expect, by whole steps. */
 static Status make_room(StateStore *store, const SaveHeader *header, Error *err) {
-    bool is_first = key_table_count(store->table) == 0;
-    uint64_t wanted = is_first ? expected_count(store, header) : 0;
-    uint64_t least = key_table_count(store->table) + header->entry_count;
-    return key_table_reserve(store->table, wanted > least ? wanted : least, err);
+    if (key_table_count(store->table) > 0)
+        return key_table_reserve_more(store->table, header->entry_count, err);
+    uint64_t wanted = expected_count(store, header);
+    return key_table_reserve(store->table, wanted > header->entry_count ? wanted : header->entry_count, err);
 }
 
 static Status load_blocks(StateStore *store, Loader *loader, const SaveHeader *header, Error *err) {
