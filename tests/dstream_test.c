@@ -1252,7 +1252,21 @@ TEST(batches_go_through_arrow) {
     release_arrow(&kept);
 }
 
-/* Lists of a group. */
+/* Takes the batch away from where it is kept. */
+static bool move_arrow(int64_t batch_time_ms, struct ArrowSchema *schema, struct ArrowArray *array,
+                       void *user) {
+    ArrowBatch *kept = user;
+    if (batch_time_ms == 2000)
+        return true; /* nothing set: an empty batch */
+    if (!kept->is_there)
+        return false;
+    *schema = kept->schema;
+    *array = kept->array;
+    kept->is_there = false;
+    return true;
+}
+
+/* Lists of a group, and back as rows. */
 TEST(groups_go_to_arrow) {
     static const Feed feed = {"word STRING", {BATCH("a 1", "b 2", "a 3")}};
     ArrowBatch kept = {0};
@@ -1266,7 +1280,108 @@ TEST(groups_go_to_arrow) {
     CHECK_EQ(kept.array.length, 2);
     CHECK_STR(kept.schema.children[1]->format, "+l");
     CHECK_EQ(kept.array.children[1]->children[0]->length, 3);
-    release_arrow(&kept);
+
+    ctx = manual_context();
+    leat_checkpoint(ctx, check_tmpdir());
+    LeatStream *groups = leat_key(leat_arrow_stream(ctx, "k STRING, i ARRAY<INT>", move_arrow, &kept), 1);
+    LeatCollector *collected = leat_collect(leat_group_by_key(leat_window(groups, two_seconds())));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 3000);
+    CHECK_EQ(leat_collected_batches(collected), 3);
+    CHECK_STR(leat_collected_text(collected, 0), "('b', [[33554432]])\n('a', [[16777216, 50331648]])\n");
+    CHECK_STR(leat_collected_text(collected, 1), "('b', [[33554432]])\n('a', [[16777216, 50331648]])\n");
+    CHECK_STR(leat_collected_text(collected, 2), "");
+    leat_context_destroy(ctx);
+}
+
+static void nothing_of_schema(struct ArrowSchema *schema) {
+    schema->release = NULL;
+}
+static void nothing_of_array(struct ArrowArray *array) {
+    array->release = NULL;
+}
+
+/* Column `m` of three maps, {1: 10, 2: None}, None and {}, by hand. */
+static bool give_maps(int64_t batch_time_ms, struct ArrowSchema *schema, struct ArrowArray *array,
+                      void *user) {
+    static const int32_t offsets[] = {0, 2, 2, 2}, keys[] = {1, 2}, values[] = {10, 0};
+    static const uint8_t rows_valid = 5, values_valid = 1;
+    static const void *none[1], *map_buffers[] = {&rows_valid, offsets}, *key_buffers[] = {NULL, keys},
+                                *value_buffers[] = {&values_valid, values};
+    static struct ArrowSchema schemas[4];
+    static struct ArrowArray arrays[4];
+    static struct ArrowSchema *schema_lists[3][2] = {
+        {&schemas[0]}, {&schemas[1]}, {&schemas[2], &schemas[3]}};
+    static struct ArrowArray *array_lists[3][2] = {{&arrays[0]}, {&arrays[1]}, {&arrays[2], &arrays[3]}};
+    int64_t n_children[] = {1, 2, 0, 0};
+    static const char *const formats[] = {"+m", "+s", "i", "i"}, *const names[] = {"m", "entries", "key",
+                                                                                   "value"};
+    const void **const buffers[] = {map_buffers, none, key_buffers, value_buffers};
+    for (int i = 0; i < 4; i++) {
+        schemas[i] = (struct ArrowSchema){.format = formats[i],
+                                          .name = names[i],
+                                          .n_children = n_children[i],
+                                          .release = nothing_of_schema};
+        arrays[i] = (struct ArrowArray){.length = i ? 2 : 3,
+                                        .null_count = i == 0 || i == 3,
+                                        .n_buffers = i == 1 ? 1 : 2,
+                                        .n_children = n_children[i],
+                                        .buffers = buffers[i],
+                                        .release = nothing_of_array};
+        schemas[i].children = i < 2 ? schema_lists[i + 1] : NULL;
+        arrays[i].children = i < 2 ? array_lists[i + 1] : NULL;
+    }
+    *schema = (struct ArrowSchema){
+        .format = "+s", .n_children = 1, .children = schema_lists[0], .release = nothing_of_schema};
+    *array = (struct ArrowArray){.length = 3,
+                                 .n_buffers = 1,
+                                 .n_children = 1,
+                                 .buffers = none,
+                                 .children = array_lists[0],
+                                 .release = nothing_of_array};
+    (void)user;
+    return batch_time_ms == 1000;
+}
+
+static void sum_of_map(const LeatRow *row, LeatOut *out, void *user) {
+    (void)user;
+    int32_t sum = 0;
+    for (uint32_t i = 0; !leat_row_is_null(row, 0) && i < leat_row_map_count(row, 0); i++) {
+        LeatRow entry = leat_row_map_at(row, 0, i);
+        sum += leat_row_i32(&entry, 0) + leat_row_i32(&entry, 1);
+    }
+    leat_out_i32(out, 0, sum);
+}
+
+TEST(maps_come_from_arrow) {
+    LeatContext *ctx = manual_context();
+    LeatStream *maps = leat_arrow_stream(ctx, "m MAP<INT, INT>", give_maps, NULL);
+    LeatCollector *rows = leat_collect(maps);
+    LeatCollector *sums = leat_collect(leat_map(maps, leat_function("sum INT", sum_of_map, NULL)));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 2000);
+    CHECK_EQ(leat_collected_batches(rows), 1);
+    CHECK_STR(leat_collected_text(rows, 0), "{1: 10, 2: None}\nNone\n{}\n");
+    CHECK_STR(leat_collected_text(sums, 0), "13\n0\n0\n");
+    leat_context_destroy(ctx);
+
+    ctx = manual_context();
+    leat_collect(leat_arrow_stream(ctx, "m MAP<INT, BIGINT>", give_maps, NULL));
+    CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
+    leat_advance(ctx, 1000);
+    CHECK(leat_await_termination(ctx) != LEAT_EXIT_OK);
+    CHECK(strstr(leat_error(ctx),
+                 "Arrow: the columns are (m MAP<INT, INT>) where (m MAP<INT, BIGINT>) are wanted"));
+    leat_context_destroy(ctx);
+
+    ctx = manual_context();
+    maps = leat_arrow_stream(ctx, "m MAP<INT, INT>", give_maps, NULL);
+    leat_collect(leat_reduce_by_key(leat_map(maps, leat_pair_with_i64(1)), leat_sum()));
+    CHECK(leat_start(ctx) != LEAT_EXIT_OK);
+    if (!CHECK(strstr(leat_error(ctx),
+                      "leat_reduce_by_key: a key cannot be column 'm', which is MAP<INT, INT>")))
+        printf("    %s\n", leat_error(ctx));
+    leat_context_destroy(ctx);
 }
 
 typedef struct Seen {

@@ -81,6 +81,16 @@ LEAT_API bool leat_chunk_to_arrow(const LeatChunk *chunk, const char *types, str
  * given, and what runs fails with a message, as it does for a row that finds no memory. */
 LEAT_API bool leat_out_arrow(LeatOut *out, const struct ArrowSchema *schema, const struct ArrowArray *array);
 
+/* A stream of record batches: leat_function_stream for rows of any types, nested ones too, `types` as SQL type
+ * text. The function is called once for each batch, on the driver's thread: it sets both structs and returns
+ * true (they are released behind it), or returns true and leaves them alone (an empty batch), or false (there
+ * is no batch at this time). Columns are taken by position and must be of the very types; OPTION is a struct
+ * to Arrow. The rows of a batch stand in the checkpoint, so a batch that is run again has the same ones. */
+typedef bool (*LeatArrowFunction)(int64_t batch_time_ms, struct ArrowSchema *schema, struct ArrowArray *array,
+                                  void *user);
+LEAT_API LeatStream *leat_arrow_stream(LeatContext *context, const char *types, LeatArrowFunction function,
+                                       void *user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -46,6 +46,8 @@ void arrow_reader_destroy(ArrowReader *reader); /* NULL is allowed */
 /* What the formats say, names included. Lives as long as the reader. */
 const Schema *arrow_reader_schema(const ArrowReader *reader);
 uint64_t arrow_reader_row_count(const ArrowReader *reader);
+/* INVALID: the columns are of other types than those of `wanted` (names do not count). */
+CHECKED Status arrow_reader_check(const ArrowReader *reader, const Schema *wanted, Error *err);
 /* Puts row `row` into a builder whose columns are of the reader's types; the caller ends the row.
  * NO_MEMORY. */
 CHECKED Status arrow_reader_put(const ArrowReader *reader, uint64_t row, Builder *builder, Error *err);

@@ -458,14 +458,22 @@ Status arrow_reader_put(const ArrowReader *r, uint64_t row, Builder *builder, Er
     return STATUS_OK;
 }
 
-/* ---- leat/arrow.h ---- */
+/* ---- types ---- */
 
-CHECKED static Status check_types(const Schema *has, const Schema *wanted, Error *err) {
+static bool have_equal_types(const Field *a, const Field *b, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        if (a[i].type.kind != b[i].type.kind || a[i].type.precision != b[i].type.precision ||
+            a[i].type.scale != b[i].type.scale || a[i].type.field_count != b[i].type.field_count ||
+            !have_equal_types(a[i].type.fields, b[i].type.fields, a[i].type.field_count))
+            return false;
+    return true;
+}
+
+Status arrow_reader_check(const ArrowReader *r, const Schema *wanted, Error *err) {
+    const Schema *has = &r->schema;
     Text a = {0}, b = {0};
-    bool is_same = has->column_count == wanted->column_count;
-    for (uint32_t c = 0; is_same && c < has->column_count; c++)
-        is_same = type_equal(&has->fields[c].type, &wanted->fields[c].type);
-    if (is_same)
+    if (has->column_count == wanted->column_count &&
+        have_equal_types(has->fields, wanted->fields, has->column_count))
         return STATUS_OK;
     schema_format(has, &a);
     schema_format(wanted, &b);
@@ -475,6 +483,8 @@ CHECKED static Status check_types(const Schema *has, const Schema *wanted, Error
     text_deinit(&b);
     return st;
 }
+
+/* ---- leat/arrow.h ---- */
 
 /* The scalar value as a function would give it. */
 static void give(const ReaderColumn *column, int64_t row, LeatOut *out, uint32_t c) {
@@ -499,7 +509,7 @@ bool leat_out_arrow(LeatOut *out, const struct ArrowSchema *schema, const struct
     Error err = {0};
     Status st = arrow_reader_create(schema, array, &reader, &err);
     if (st == STATUS_OK)
-        st = check_types(&reader->schema, builder_schema(builder), &err);
+        st = arrow_reader_check(reader, builder_schema(builder), &err);
     for (int64_t row = 0; st == STATUS_OK && row < reader->row_count; row++) {
         for (uint32_t c = 0; c < reader->schema.column_count; c++)
             give(&reader->columns[c], row, out, c);

@@ -161,6 +161,9 @@ CHECKED static Status check_inverse(const PlanNode *node, Error *err) {
         if (node->inverse.kind == LEAT_FUNCTION_SUBTRACT &&
             !can_fold(LEAT_FUNCTION_SUM, node->schema->fields[c].type.kind))
             return refuse_column(node, "leat_subtract cannot take from", &node->schema->fields[c], err);
+    for (uint32_t c = 0; c < node->schema->key_count; c++)
+        if (node->filter.call.predicate && type_is_nested(node->schema->fields[c].type.kind))
+            return refuse_column(node, "a filter of keys cannot take", &node->schema->fields[c], err);
     return STATUS_OK;
 }
 
@@ -233,7 +236,7 @@ CHECKED static Status check_keyed_process(const PlanNode *node, Error *err) {
     TRY(check_given(node, state, err));
     if (is_map)
         TRY(check_given(node, node->schema, err));
-    for (uint32_t c = table->key_count; c < in->column_count; c++)
+    for (uint32_t c = 0; c < in->column_count; c++)
         if (type_is_nested(in->fields[c].type.kind))
             return refuse_column(node, "a function with state cannot take", &in->fields[c], err);
     bool fits = table->key_count <= in->column_count && is_stored_state(node, table);
@@ -313,7 +316,26 @@ CHECKED static Status check_partition(const PlanNode *node, Error *err) {
     return st;
 }
 
+static bool holds_map(const Type *type) {
+    bool found = type->kind == LEAT_MAP;
+    for (uint32_t i = 0; i < type->field_count; i++)
+        found |= holds_map(&type->fields[i].type);
+    return found;
+}
+
+/* Equal keys have equal bytes; maps with the same entries in another order have not. */
+CHECKED static Status check_key(const PlanNode *node, Error *err) {
+    for (uint32_t c = 0; c < node->schema->key_count; c++) {
+        const Field *field = &node->schema->fields[c];
+        if (holds_map(&field->type))
+            return refuse_column(node, "a key cannot be", field, err);
+    }
+    return STATUS_OK;
+}
+
 Status plan_check_node(const PlanNode *node, Error *err) {
+    if (node->kind == PLAN_AGGREGATE || node->kind == PLAN_COGROUP || node->kind == PLAN_PARTITION)
+        TRY(check_key(node, err));
     switch (node->kind) {
     case PLAN_SOURCE:
     case PLAN_OUTPUT:

@@ -161,6 +161,23 @@ TEST(a_function_that_does_not_fit_its_columns_is_refused_by_name) {
     check_refused(plan, "leat_flat_map: leat_split needs a STRING column");
 
     plan = plan_create();
+    source = add_source(plan, "function");
+    source->schema = schema_of(plan, "k STRUCT<m: MAP<STRING, INT>>, n BIGINT", 1);
+    add_print(plan,
+              add(plan, PLAN_AGGREGATE, "leat_reduce_by_key", source,
+                  (LeatFunction){.kind = LEAT_FUNCTION_SUM}, "k STRUCT<m: MAP<STRING, INT>>, n BIGINT", 1));
+    check_refused(plan,
+                  "leat_reduce_by_key: a key cannot be column 'k', which is STRUCT<m: MAP<STRING, INT>>");
+
+    plan = plan_create();
+    source = add_source(plan, "function");
+    source->schema = schema_of(plan, "value ARRAY<INT>, n BIGINT", 1);
+    add_print(plan, add_update(plan, source, "n BIGINT"));
+    check_refused(plan,
+                  "leat_update_state_by_key: a function with state cannot take column 'value', which is "
+                  "ARRAY<INT>");
+
+    plan = plan_create();
     source = add_source(plan, "socket");
     add_print(plan, add(plan, PLAN_MAP, "leat_map", source, (LeatFunction){.kind = LEAT_FUNCTION_RECORD},
                         "tags ARRAY<STRING>", 0));

@@ -6,6 +6,7 @@
 #include "connect/function/function_source.h"
 
 #include "base/bytes.h"
+#include "column/arrow.h"
 #include "column/codec.h"
 
 #include <inttypes.h>
@@ -17,7 +18,8 @@ enum { VERSION = 1, HEADER_SIZE = 5, SPLIT_ROWS_MAX = 16 * CHUNK_ROWS_MAX };
 typedef struct FunctionSource {
     Source base;
     const Schema *schema;
-    LeatBatchFunction function;
+    LeatBatchFunction function; /* or: */
+    LeatArrowFunction arrow_function;
     void *user;
     const SourceServices *services;
     Builder *builder;
@@ -29,20 +31,25 @@ typedef struct FunctionSource {
 
 /* ---- planning ---- */
 
-/* The rows written so far go behind the plan. */
-CHECKED static Status append_rows(FunctionSource *source, Error *err) {
-    Chunk chunk;
-    TRY(builder_take_out(source->builder, &chunk, err));
-    for (uint32_t i = 0; i < chunk.selected_count; i++) {
+/* They go behind the plan. */
+CHECKED static Status append_chunk(FunctionSource *source, const Chunk *chunk, Error *err) {
+    for (uint32_t i = 0; i < chunk->selected_count; i++) {
         text_reset(&source->row);
-        codec_encode_value(chunk.columns, 0, chunk.schema->column_count, chunk_row(&chunk, i), &source->row);
+        codec_encode_value(chunk->columns, 0, chunk->schema->column_count, chunk_row(chunk, i), &source->row);
         bytes_put_str(source->plan, text_str(&source->row));
     }
-    source->row_count += chunk.selected_count;
+    source->row_count += chunk->selected_count;
     if (source->row_count > UINT32_MAX)
         return error_set(err, STATUS_UNSUPPORTED, "a function stream gives at most %" PRIu32 " rows a batch",
                          UINT32_MAX);
     return STATUS_OK;
+}
+
+/* The rows that the function has written so far. */
+CHECKED static Status append_rows(FunctionSource *source, Error *err) {
+    Chunk chunk;
+    TRY(builder_take_out(source->builder, &chunk, err));
+    return append_chunk(source, &chunk, err);
 }
 
 static void on_flush(Builder *builder, void *self) {
@@ -50,6 +57,50 @@ static void on_flush(Builder *builder, void *self) {
     Status st = append_rows(self, &err);
     if (st != STATUS_OK)
         builder_out_fail(builder, st, &err);
+}
+
+CHECKED static Status plan_rows(FunctionSource *source, int64_t batch_time_ms, bool *has_batch, Error *err) {
+    LeatOut *out = builder_out_begin(source->builder, NULL, on_flush, source);
+    *has_batch = source->function(batch_time_ms, out, source->user);
+    TRY(builder_out_status(source->builder, err));
+    return *has_batch ? append_rows(source, err) : STATUS_OK;
+}
+
+CHECKED static Status append_arrow(FunctionSource *source, const ArrowReader *reader, Error *err) {
+    uint64_t count = arrow_reader_row_count(reader);
+    Builder *builder = source->builder;
+    TRY(arrow_reader_check(reader, source->schema, err));
+    builder_reset(builder);
+    for (uint64_t row = 0; row < count; row++) {
+        TRY(arrow_reader_put(reader, row, builder, err));
+        builder_end_row(builder);
+        if (!builder_is_full(builder) && row + 1 < count)
+            continue;
+        Chunk chunk;
+        builder_chunk(builder, &chunk);
+        TRY(append_chunk(source, &chunk, err));
+        builder_reset(builder);
+    }
+    return STATUS_OK;
+}
+
+CHECKED static Status plan_arrow(FunctionSource *source, int64_t batch_time_ms, bool *has_batch, Error *err) {
+    struct ArrowSchema schema = {.release = NULL};
+    struct ArrowArray array = {.release = NULL};
+    ArrowReader *reader = NULL;
+    Status st = STATUS_OK;
+    *has_batch = source->arrow_function(batch_time_ms, &schema, &array, source->user);
+    if (*has_batch && (schema.release || array.release)) {
+        TRY_GOTO(done, arrow_reader_create(&schema, &array, &reader, err));
+        TRY_GOTO(done, append_arrow(source, reader, err));
+    }
+done:
+    arrow_reader_destroy(reader);
+    if (schema.release)
+        schema.release(&schema);
+    if (array.release)
+        array.release(&array);
+    return st;
 }
 
 CHECKED static Status function_plan(Source *base, int64_t batch_time_ms, Text *plan, bool *has_batch,
@@ -60,11 +111,7 @@ CHECKED static Status function_plan(Source *base, int64_t batch_time_ms, Text *p
     source->row_count = 0;
     bytes_put_u8(plan, VERSION);
     bytes_put_u32(plan, 0);
-    LeatOut *out = builder_out_begin(source->builder, NULL, on_flush, source);
-    *has_batch = source->function(batch_time_ms, out, source->user);
-    Status st = builder_out_status(source->builder, err);
-    if (st == STATUS_OK && *has_batch)
-        st = append_rows(source, err);
+    Status st = (source->arrow_function ? plan_arrow : plan_rows)(source, batch_time_ms, has_batch, err);
     builder_reset(source->builder);
     if (st != STATUS_OK || !*has_batch) {
         *has_batch = false;
@@ -181,7 +228,7 @@ static void function_describe_plan(Str plan, Text *out) {
 CHECKED static Status function_open(Source *base, const SourceServices *services, Error *err) {
     FunctionSource *source = (FunctionSource *)base;
     for (uint32_t i = 0; i < source->schema->column_count; i++) {
-        if (type_is_nested(source->schema->fields[i].type.kind))
+        if (source->function && type_is_nested(source->schema->fields[i].type.kind))
             return error_set(err, STATUS_UNSUPPORTED,
                              "column '%s': functions cannot give values of ARRAY, STRUCT and MAP",
                              source->schema->fields[i].name);
@@ -256,12 +303,23 @@ const SourceClass function_source_class = {.kind = "function",
                                            .destroy = function_destroy,
                                            .describe_plan = function_describe_plan};
 
-Source *function_source_create(const Schema *schema, LeatBatchFunction function, void *user) {
+static FunctionSource *source_create(const Schema *schema, const char *description, void *user) {
     FunctionSource *source = xcalloc(1, sizeof *source);
     *source = (FunctionSource){
-        .base = {.class = &function_source_class, .description = xstrdup(STR("function stream"))},
+        .base = {.class = &function_source_class, .description = xstrdup(str_from(description))},
         .schema = schema,
-        .function = function,
         .user = user};
+    return source;
+}
+
+Source *function_source_create(const Schema *schema, LeatBatchFunction function, void *user) {
+    FunctionSource *source = source_create(schema, "function stream", user);
+    source->function = function;
+    return &source->base;
+}
+
+Source *function_source_create_arrow(const Schema *schema, LeatArrowFunction function, void *user) {
+    FunctionSource *source = source_create(schema, "Arrow stream", user);
+    source->arrow_function = function;
     return &source->base;
 }
