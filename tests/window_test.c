@@ -98,6 +98,15 @@ static LeatStream *reduce_key_window(LeatStream *const *in) {
     return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_sum(), WINDOW(2, 1));
 }
 
+/* Long enough to be made of the last window's sums. */
+static LeatStream *reduce_key_window_long(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_sum(), WINDOW(5, 1));
+}
+
+static LeatStream *sum_window_long(LeatStream *const *in) {
+    return leat_reduce_by_key_and_window(leat_key(in[0], 1), leat_sum(), WINDOW(10, 2));
+}
+
 static LeatStream *reduce_key_window_by_function(LeatStream *const *in) {
     return leat_reduce_by_key_and_window(pairs_of(in[0]), leat_reduce_function(add, NULL), WINDOW(2, 1));
 }
@@ -309,6 +318,31 @@ static const Case cases[] = {
      .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 2)\n('b', 2)\n('c', 1)\n",
                   "('a', 2)\n('b', 2)\n('c', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 1)\n", "('a', 1)\n",
                   "('a', 2)\n('b', 1)\n"}},
+    {.name = "reduceByKeyAndWindow, long",
+     .feeds = {{"word STRING",
+                {BATCH("a"), BATCH("a", "b"), NONE, BATCH("c", "a key that is not short"), EMPTY, EMPTY,
+                 EMPTY, BATCH("b"), EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, BATCH("c")}}},
+     .batch_count = 14,
+     .build = reduce_key_window_long,
+     .is_set = true,
+     .expected = {"('a', 1)\n", "('a', 2)\n('b', 1)\n", "('a', 2)\n('b', 1)\n",
+                  "('a key that is not short', 1)\n('a', 2)\n('b', 1)\n('c', 1)\n",
+                  "('a key that is not short', 1)\n('a', 2)\n('b', 1)\n('c', 1)\n",
+                  "('a key that is not short', 1)\n('a', 1)\n('b', 1)\n('c', 1)\n",
+                  "('a key that is not short', 1)\n('c', 1)\n",
+                  "('a key that is not short', 1)\n('b', 1)\n('c', 1)\n", "('b', 1)\n", "('b', 1)\n",
+                  "('b', 1)\n", "('b', 1)\n", "", "('c', 1)\n"}},
+    {.name = "reduceByKeyAndWindow, long, of nulls",
+     .feeds = {{"k STRING, n BIGINT",
+                {BATCH("a,NULL", "b,-1"), BATCH("b,1"), BATCH("a,5"), EMPTY, EMPTY, BATCH("c,NULL"), EMPTY,
+                 EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY}}},
+     .batch_count = 14,
+     .build = sum_window_long,
+     .is_set = true,
+     .expected = {NULL, "('a', None)\n('b', 0)\n", NULL, "('a', 5)\n('b', 0)\n", NULL,
+                  "('a', 5)\n('b', 0)\n('c', None)\n", NULL, "('a', 5)\n('b', 0)\n('c', None)\n", NULL,
+                  "('a', 5)\n('b', 0)\n('c', None)\n", NULL, "('a', 5)\n('c', None)\n", NULL,
+                  "('c', None)\n"}},
     {.name = "reduceByKeyAndWindow by a function",
      .feeds = {KEYS},
      .batch_count = 6,
@@ -586,6 +620,10 @@ TEST(a_window_that_goes_on_is_one_made_anew) {
         LeatCollector *c = leat_collect(
             leat_reduce_by_key_and_window(ones, leat_reduce_function(add_two, NULL), WINDOW(6, slide)));
         LeatCollector *d = leat_collect(leat_reduce_by_key(leat_window(ones, WINDOW(6, slide)), leat_sum()));
+        LeatCollector *e =
+            leat_collect(leat_reduce_by_key_and_window(rows, leat_sum(), WINDOW(6 * slide, slide)));
+        LeatCollector *f =
+            leat_collect(leat_reduce_by_key(leat_window(rows, WINDOW(6 * slide, slide)), leat_sum()));
         CHECK_EQ(leat_start(ctx), LEAT_EXIT_OK);
         leat_advance(ctx, 40000);
         CHECK_EQ(leat_collected_batches(a), (size_t)(40 / slide));
@@ -594,6 +632,7 @@ TEST(a_window_that_goes_on_is_one_made_anew) {
             CHECK_STR(leat_collected_text(b, i), text);
             CHECK_STR(leat_collected_text(c, i), text);
             CHECK_STR(leat_collected_text(d, i), text);
+            CHECK_STR(leat_collected_text(e, i), leat_collected_text(f, i));
         }
         CHECK_STR(leat_error(ctx), "");
         leat_context_destroy(ctx);

@@ -2,6 +2,7 @@
  *
  *     rows           window
  *     reduction      reduce each batch -> window -> reduce
+ *                    (sums of integers, in a long window: made of the last window's, in memory)
  *     with inverse   reduce each batch -> window of changes -> cumulative reduce
  *     groups         window -> group (lists of batches put together would be the same lists)
  *
@@ -11,8 +12,10 @@
 
 #include <inttypes.h>
 
-/* A slot in memory and a section in a snapshot each. */
-enum { WINDOW_BATCHES_MAX = 1 << 20 };
+enum {
+    WINDOW_BATCHES_MAX = 1 << 20, /* a slot in memory and a section in a snapshot each */
+    RUNNING_LENGTH_MIN = 5,       /* slides */
+};
 
 static bool is_given(const LeatFunction *function) {
     return function->kind != LEAT_FUNCTION_RECORD || function->call.record;
@@ -88,24 +91,46 @@ static PlanNode *add_aggregate(LeatContext *context, const char *call, PlanNode 
     return node;
 }
 
+/* A window of what changes from the last one. */
+static PlanNode *add_changes(LeatContext *context, const char *call, PlanNode *panes,
+                             const LeatWindow *window) {
+    static const Field sign_field = {.name = "sign", .type = {.kind = LEAT_BIGINT}};
+    static const Schema sign = {.fields = &sign_field, .column_count = 1};
+    PlanNode *kept = add_window(context, call, panes, window);
+    kept->gives_changes = true;
+    kept->schema = schema_concat(build_arena(context), panes->schema, &sign, panes->schema->key_count);
+    return kept;
+}
+
+/* Can the sums of a window be made of those of the last one, and is that less work? What leaves and what
+ * enters must be much less than the window. */
+static bool can_run_on(const PlanNode *panes, const LeatFunction *reduce, const LeatWindow *window) {
+    const Schema *schema = panes->schema;
+    if (reduce->kind != LEAT_FUNCTION_SUM || schema->key_count == 0 ||
+        schema->column_count != schema->key_count + 1)
+        return false;
+    LeatType kind = schema->fields[schema->key_count].type.kind;
+    return LEAT_TINYINT <= kind && kind <= LEAT_BIGINT &&
+           window->length.ms / RUNNING_LENGTH_MIN >= window->slide.ms;
+}
+
 /* Reductions of batches into those of windows: `panes` gives them, one row at most for each key. */
 static PlanNode *add_anew(LeatContext *context, const char *call, PlanNode *panes, const LeatFunction *reduce,
                           const LeatWindow *window) {
-    PlanNode *kept = add_window(context, call, panes, window);
+    bool is_running = can_run_on(panes, reduce, window);
+    PlanNode *kept =
+        is_running ? add_changes(context, call, panes, window) : add_window(context, call, panes, window);
     PlanNode *node = add_aggregate(context, call, kept, reduce, panes->schema);
     kept->head = node;
+    kept->is_running = node->is_running = is_running;
     return node;
 }
 
 /* The same from window to window. */
 static PlanNode *add_cumulative(LeatContext *context, const char *call, PlanNode *panes,
                                 const LeatFunction *reduce, const LeatWindow *window) {
-    static const Field sign_field = {.name = "sign", .type = {.kind = LEAT_BIGINT}};
-    static const Schema sign = {.fields = &sign_field, .column_count = 1};
     const Schema *schema = panes->schema;
-    PlanNode *kept = add_window(context, call, panes, window);
-    kept->gives_changes = true;
-    kept->schema = schema_concat(build_arena(context), schema, &sign, schema->key_count);
+    PlanNode *kept = add_changes(context, call, panes, window);
     PlanNode *node = add_aggregate(context, call, kept, reduce, schema);
     kept->head = node;
     node->is_cumulative = true;

@@ -132,28 +132,45 @@ static int slot_order(const Merge *a, const Merge *b) {
     return !a->slot ? 1 : !b->slot ? -1 : aggregate_slot_compare(a->slot, b->slot);
 }
 
+Status change_walk_next(ChangeWalk *walk, Error *err) {
+    if (walk->leaves)
+        TRY(merge_next(&walk->leaving, err));
+    if (walk->enters)
+        TRY(merge_next(&walk->entering, err));
+    int order = slot_order(&walk->leaving, &walk->entering);
+    walk->leaves = walk->leaving.slot && order <= 0;
+    walk->enters = walk->entering.slot && order >= 0;
+    walk->slot = walk->leaves ? walk->leaving.slot : walk->entering.slot;
+    return STATUS_OK;
+}
+
+Status change_walk_begin(ChangeWalk *walk, const Aggregate *aggregate, AggregateWorker *worker,
+                         uint32_t partition, Error *err) {
+    *walk = (ChangeWalk){
+        .leaving = merge_begin(aggregate, worker, partition, 0, aggregate->leaving_count),
+        .entering =
+            merge_begin(aggregate, worker, partition, aggregate->leaving_count, aggregate->used_count),
+        .leaves = true,
+        .enters = true,
+    };
+    return change_walk_next(walk, err);
+}
+
 CHECKED static Status change_keys(const Aggregate *aggregate, uint32_t worker_index, uint32_t task,
                                   StateStore *store, Error *err) {
     const Cumulative *cumulative = aggregate->cumulative;
     AggregateWorker *shared = aggregate->workers[worker_index];
     CumulativeWorker *worker = &cumulative->workers[worker_index];
-    Merge leaving = merge_begin(aggregate, shared, task, 0, aggregate->leaving_count);
-    Merge entering = merge_begin(aggregate, shared, task, aggregate->leaving_count, aggregate->used_count);
-    TRY(merge_next(&leaving, err));
-    TRY(merge_next(&entering, err));
-    while (leaving.slot || entering.slot) {
+    ChangeWalk walk;
+    TRY(change_walk_begin(&walk, aggregate, shared, task, err));
+    while (walk.slot) {
         Cell rooms[2];
-        int order = slot_order(&leaving, &entering);
-        const KeySlot *slot = order <= 0 ? leaving.slot : entering.slot;
-        Change at = {.key = aggregate->key_count ? &slot->key : &cumulative->only_key,
-                     .hash = aggregate->key_count ? slot->hash : cumulative->only_hash,
-                     .leaving = order <= 0 ? merge_cells(&leaving, &rooms[0]) : NULL,
-                     .entering = order >= 0 ? merge_cells(&entering, &rooms[1]) : NULL};
+        Change at = {.key = aggregate->key_count ? &walk.slot->key : &cumulative->only_key,
+                     .hash = aggregate->key_count ? walk.slot->hash : cumulative->only_hash,
+                     .leaving = walk.leaves ? merge_cells(&walk.leaving, &rooms[0]) : NULL,
+                     .entering = walk.enters ? merge_cells(&walk.entering, &rooms[1]) : NULL};
         TRY(change(aggregate, shared, worker, store, &at, err));
-        if (order <= 0)
-            TRY(merge_next(&leaving, err));
-        if (order >= 0)
-            TRY(merge_next(&entering, err));
+        TRY(change_walk_next(&walk, err));
     }
     return STATUS_OK;
 }

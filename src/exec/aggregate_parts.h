@@ -1,7 +1,8 @@
 /* aggregate_parts.h - what the files behind op_aggregate.c share.
  *
  *     op_aggregate.c          rows into partials; partials merged, the scope of a batch
- *     aggregate_cumulative.c  merged changes into values that go on from window to window
+ *     aggregate_cumulative.c  merged changes into values that go on from window to window, in the state
+ *     aggregate_running.c     the same for sums of integers, in memory
  *
  * The rules A1 to A8 are in op_aggregate.c.
  */
@@ -15,6 +16,7 @@
 #include "exec/operator.h"
 
 typedef struct Cumulative Cumulative;
+typedef struct Running Running;
 
 enum { SPARES_MAX = 16 };
 
@@ -82,7 +84,10 @@ typedef struct Aggregate {
     uint64_t used_capacity;
     bool merges_cells;
 
-    Cumulative *cumulative; /* NULL: the scope is the batch */
+    /* At most one of the two; none: the scope is the batch. */
+    Cumulative *cumulative;
+    Running *running;
+    bool takes_changes; /* A6: one of the two */
 } Aggregate;
 
 static inline Cell *slot_cells(const KeySlot *slot) {
@@ -108,9 +113,11 @@ typedef struct Merge {
     Run *runs; /* a heap */
     uint32_t run_count;
     bool has_cells; /* A4 */
+    bool only_keys; /* values are left as they are */
     /* What merge_next found; the slot is NULL at the end. */
     const KeySlot *slot;
-    uint64_t value; /* as in a slot */
+    uint64_t value;                 /* as in a slot */
+    uint32_t slot_count, has_count; /* of how many slots it is made, and how many of them had a value */
 } Merge;
 
 /* Of used[begin, end), without a value at hand yet. Merges of a worker at the same time are of different
@@ -128,6 +135,25 @@ static inline Cell *merge_cells(const Merge *merge, Cell *room) {
 }
 
 /* ---- values that go on ---- */
+/* A walk over the keys that leave, enter or both. */
+typedef struct ChangeWalk {
+    Merge leaving, entering;
+    bool leaves, enters; /* of the key at hand: which of the two is at it */
+    const KeySlot *slot; /* NULL: the end */
+} ChangeWalk;
+/* At the first key. */
+CHECKED Status change_walk_begin(ChangeWalk *walk, const Aggregate *aggregate, AggregateWorker *worker,
+                                 uint32_t partition, Error *err);
+CHECKED Status change_walk_next(ChangeWalk *walk, Error *err);
+
+CHECKED Status running_create(const Aggregate *aggregate, const ProducerOptions *options, Running **out,
+                              Error *err);
+void running_destroy(Running *running); /* NULL is allowed */
+void running_begin(Running *running, const ProducerBatch *batch);
+CHECKED Status running_produce(const Aggregate *aggregate, uint32_t worker_index, uint32_t task,
+                               const Emit *out, Error *err);
+void running_settle(Running *running, bool is_kept);
+
 CHECKED Status cumulative_create(const Aggregate *aggregate, const ProducerOptions *options, Cumulative **out,
                                  Error *err);
 void cumulative_destroy(Cumulative *cumulative); /* NULL is allowed */

@@ -673,6 +673,8 @@ static void end_batch(Engine *engine, bool is_kept) {
         } else if (node->state) {
             node->state->class->rollback(node->state);
         }
+        if (node->producer && node->producer->class->settle)
+            node->producer->class->settle(node->producer, is_kept);
         node->has_batch = false;
         node->data = NULL;
         if (node->collector)

@@ -76,7 +76,7 @@ static void partial_clear(const Aggregate *aggregate, Partial *partial) {
 
 /* A6. The sign is one for the whole chunk, as a window gives it. */
 static bool does_enter(const Aggregate *aggregate, const Chunk *in) {
-    return aggregate->cumulative &&
+    return aggregate->takes_changes &&
            column_i64(&in->columns[aggregate->key_count + aggregate->value_count], chunk_row(in, 0)) > 0;
 }
 
@@ -421,12 +421,14 @@ CHECKED static Status aggregate_open_operator(Producer *producer, const Operator
 
 static void aggregate_begin(Producer *producer, const ProducerBatch *batch) {
     Aggregate *aggregate = (Aggregate *)producer;
+    if (aggregate->running)
+        running_begin(aggregate->running, batch);
     if (aggregate->exchange)
         exchange_begin(aggregate->exchange, batch->split_counts[0]);
-    aggregate->partial_count = aggregate->exchange     ? aggregate->partition_count
-                               : aggregate->by_split   ? batch->split_counts[0]
-                               : aggregate->cumulative ? 2 * aggregate->worker_count
-                                                       : aggregate->worker_count;
+    aggregate->partial_count = aggregate->exchange        ? aggregate->partition_count
+                               : aggregate->by_split      ? batch->split_counts[0]
+                               : aggregate->takes_changes ? 2 * aggregate->worker_count
+                                                          : aggregate->worker_count;
     if (aggregate->partial_count > aggregate->partial_capacity) {
         aggregate->partials = xrealloc(aggregate->partials, aggregate->partial_count * sizeof(Partial *));
         memset(aggregate->partials + aggregate->partial_capacity, 0,
@@ -563,9 +565,12 @@ Status merge_next(Merge *merge, Error *err) {
     }
     merge->slot = runs[0].slot;
     merge->value = runs[0].slot->value;
+    merge->slot_count = merge->has_count = 0;
     bool is_first = true;
     do {
-        if (!is_first)
+        merge->slot_count++;
+        merge->has_count += !merge->has_cells || slot_cells(runs[0].slot)->has;
+        if (!is_first && !merge->only_keys)
             TRY(merge_value(merge, &merge->value, runs[0].slot->value, err));
         is_first = false;
         if (!run_advance(&runs[0], merge->hash_end))
@@ -642,6 +647,8 @@ CHECKED static Status aggregate_produce(Producer *producer, uint32_t worker_inde
     builder_reset(worker->builder);
     if (aggregate->cumulative)
         return cumulative_produce(aggregate, worker_index, task, out, err);
+    if (aggregate->running)
+        return running_produce(aggregate, worker_index, task, out, err);
     bool has_own = aggregate->exchange;
     if (has_own)
         TRY(fold_partition(aggregate, worker, task, err));
@@ -702,6 +709,7 @@ static void worker_destroy(AggregateWorker *worker) {
 static void aggregate_destroy(Producer *producer) {
     Aggregate *aggregate = (Aggregate *)producer;
     cumulative_destroy(aggregate->cumulative);
+    running_destroy(aggregate->running);
     for (uint32_t w = 0; w < aggregate->worker_count; w++)
         worker_destroy(aggregate->workers[w]);
     for (uint64_t i = 0; i < aggregate->partial_count; i++)
@@ -738,6 +746,12 @@ CHECKED static Status worker_create(Aggregate *aggregate, const ProducerOptions 
     return builder_create(node->schema, options->budget, options->who, &worker->builder, err);
 }
 
+static void aggregate_settle(Producer *producer, bool is_kept) {
+    Aggregate *aggregate = (Aggregate *)producer;
+    if (aggregate->running)
+        running_settle(aggregate->running, is_kept);
+}
+
 static const ProducerClass aggregate_class = {
     .begin = aggregate_begin,
     .open_operator = aggregate_open_operator,
@@ -746,6 +760,7 @@ static const ProducerClass aggregate_class = {
     .task_count = aggregate_task_count,
     .produce = aggregate_produce,
     .end = aggregate_end,
+    .settle = aggregate_settle,
     .destroy = aggregate_destroy,
 };
 
@@ -764,7 +779,9 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
     aggregate->kept = (Schema){.fields = node->schema->fields + aggregate->key_count,
                                .column_count = aggregate->value_count};
     aggregate->is_reduce = combines || node->function.kind == LEAT_FUNCTION_REDUCE;
-    aggregate->by_split = plan_is_order_sensitive(node);
+    aggregate->takes_changes = node->is_cumulative || node->is_running;
+    /* Running sums count the panes a key is in: a partial for each. */
+    aggregate->by_split = plan_is_order_sensitive(node) || node->is_running;
     aggregate->separator = str_from(node->function.text ? node->function.text : "");
     aggregate->budget = options->budget;
     aggregate->who = options->who;
@@ -775,7 +792,8 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
     aggregate->takes_panes = is_windowed && panes->kind == PLAN_AGGREGATE && aggregate->key_count > 0 &&
                              panes->schema->key_count == aggregate->key_count;
     if ((combines && node->function.call.combine.no_map_side_combine) ||
-        (is_windowed && aggregate->by_split && aggregate->key_count > 0 && !node->is_cumulative)) /* A7 */
+        (is_windowed && aggregate->by_split && aggregate->key_count > 0 &&
+         !aggregate->takes_changes)) /* A7 */
         aggregate->exchange = exchange_create(options->partition_count, options->budget, options->who);
     aggregate->workers = xcalloc(options->worker_count, sizeof *aggregate->workers);
     aggregate->ops = xcalloc(aggregate->value_count + 1, sizeof *aggregate->ops);
@@ -792,6 +810,8 @@ Status aggregate_create(const ProducerOptions *options, Producer **out, Error *e
         st = worker_create(aggregate, options, w, err);
     if (st == STATUS_OK && node->is_cumulative)
         st = cumulative_create(aggregate, options, &aggregate->cumulative, err);
+    if (st == STATUS_OK && node->is_running)
+        st = running_create(aggregate, options, &aggregate->running, err);
     if (st != STATUS_OK) {
         aggregate_destroy(&aggregate->producer);
         return st;

@@ -9,7 +9,9 @@
  *   V2  Giving changes, the batches that leave stand before those that enter: of (T - slide - length, T -
  *       slide] and (T - length, T] what is in the first only, then what is in the second only.
  *   V3  It is due also when its input has no batch, and gives an empty one when nothing was kept.
- *   V4  Rows that no window will see, between two windows with a gap, are not kept. */
+ *   V4  Rows that no window will see, between two windows with a gap, are not kept.
+ *   V5  What goes on from a window in memory only (is_running) knows no other than the last one: after a
+ *       start, a batch rolled back or a gap all rows of the window enter. */
 #include "exec/operator.h"
 
 #include "exec/window_state.h"
@@ -25,6 +27,8 @@ typedef struct Window {
     Producer producer;
     NodeState *state; /* a window_state */
     bool takes_rows;  /* V4: of this batch */
+    /* V5: the batch ids of the last window that was given and kept (0: none), and of the one being given. */
+    uint64_t given_id, due_id;
     WindowTask *tasks;
     uint32_t task_count, task_capacity;
 } Window;
@@ -79,9 +83,11 @@ static void window_begin(Producer *producer, const ProducerBatch *batch) {
     window->takes_rows = next_due - length < id; /* V4 */
     window_state_take(window->state, batch->batch.id, window->takes_rows ? batch->split_counts[0] : 0);
     window->task_count = 0;
+    window->due_id = batch->is_due ? batch->batch.id : 0;
     if (!batch->is_due)
         return;
-    if (node->gives_changes) { /* V2 */
+    bool goes_on = window->given_id && window->given_id + node->slide == batch->batch.id;
+    if (node->gives_changes && (goes_on || !node->is_running)) { /* V2, V5 */
         int64_t overlap_begin = length < slide ? id - slide : id - length;
         int64_t overlap_end = length < slide ? id - length : id - slide;
         add_tasks(window, id - slide - length, overlap_begin, -1);
@@ -127,6 +133,14 @@ static void window_end(Producer *producer) {
     ((Window *)producer)->task_count = 0;
 }
 
+static void window_settle(Producer *producer, bool is_kept) {
+    Window *window = (Window *)producer;
+    if (!is_kept)
+        window->given_id = 0;
+    else if (window->due_id)
+        window->given_id = window->due_id;
+}
+
 static void window_destroy(Producer *producer) {
     free(((Window *)producer)->tasks);
     free(producer);
@@ -138,6 +152,7 @@ static const ProducerClass window_class = {
     .task_count = window_task_count,
     .produce = window_produce,
     .end = window_end,
+    .settle = window_settle,
     .destroy = window_destroy,
 };
 

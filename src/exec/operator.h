@@ -116,6 +116,8 @@ typedef struct ProducerClass {
                               Error *err);
     /* Nothing of this batch is needed any more. */
     void (*end)(Producer *producer);
+    /* May be NULL. After end, when it is known whether the batch is kept or rolled back. */
+    void (*settle)(Producer *producer, bool is_kept);
     void (*destroy)(Producer *producer);
 } ProducerClass;
 

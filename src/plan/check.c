@@ -182,7 +182,8 @@ CHECKED static Status check_combine(const PlanNode *node, Error *err) {
 
 CHECKED static Status check_aggregate(const PlanNode *node, Error *err) {
     const Schema *in = node->inputs[0]->schema;
-    Schema values = {.fields = in->fields, .column_count = in->column_count - node->is_cumulative};
+    Schema values = {.fields = in->fields,
+                     .column_count = in->column_count - (node->is_cumulative || node->is_running)};
     const char *what = NULL;
     switch (node->function.kind) {
     case LEAT_FUNCTION_SUM:

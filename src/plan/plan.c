@@ -69,7 +69,8 @@ bool plan_is_stateful(const PlanNode *node) {
 }
 
 bool plan_needs_checkpoint(const PlanNode *node) {
-    return plan_is_stateful(node) && (node->kind != PLAN_WINDOW || node->gives_changes);
+    return plan_is_stateful(node) &&
+           (node->kind != PLAN_WINDOW || (node->gives_changes && !node->is_running));
 }
 
 bool plan_is_map_with_state(const PlanNode *node) {

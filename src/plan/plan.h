@@ -90,6 +90,11 @@ struct PlanNode {
      * BIGINT, -1 for the first and 1 for the others. */
     bool gives_changes;
 
+    /* Of such a window and the PLAN_AGGREGATE over it, a sum of integers by key: the sums of a window are made of
+     * those of the last one, in memory. Nothing of them is state: when the window cannot say what has changed,
+     * all its rows enter. */
+    bool is_running;
+
     /* PLAN_AGGREGATE over a window that gives changes: the value of each key goes on from window to window,
      * function(inverse(value, what leaves), what enters); stateful. Keys stay until `filter` does not hold
      * for their row, or, with drops_zero, until all their values are 0. */
