@@ -117,7 +117,7 @@ typedef struct Merge {
     /* What merge_next found; the slot is NULL at the end. */
     const KeySlot *slot;
     uint64_t value;                 /* as in a slot */
-    uint32_t slot_count, has_count; /* of how many slots it is made, and how many of them had a value */
+    uint32_t slot_count, has_count; /* of how many slots it is made; of running sums: of how many values */
 } Merge;
 
 /* Of used[begin, end), without a value at hand yet. Merges of a worker at the same time are of different

@@ -569,7 +569,8 @@ Status merge_next(Merge *merge, Error *err) {
     bool is_first = true;
     do {
         merge->slot_count++;
-        merge->has_count += !merge->has_cells || slot_cells(runs[0].slot)->has;
+        if (merge->aggregate->running)
+            merge->has_count += !merge->has_cells || slot_cells(runs[0].slot)->has;
         if (!is_first && !merge->only_keys)
             TRY(merge_value(merge, &merge->value, runs[0].slot->value, err));
         is_first = false;
