@@ -545,7 +545,7 @@ void sim_world_pass(SimWorld *world, int64_t us) {
     world->now_us += us;
 }
 
-void sim_world_shift_wall(SimWorld *world, int64_t us) {
+UNSEEN void sim_world_shift_wall(SimWorld *world, int64_t us) {
     world->wall_shift_us += us;
 }
 
@@ -561,7 +561,7 @@ uint64_t sim_world_sync_count(const SimWorld *world) {
     return world->sync_count;
 }
 
-void sim_world_limit_disk(SimWorld *world, uint64_t size_bytes_max) {
+UNSEEN void sim_world_limit_disk(SimWorld *world, uint64_t size_bytes_max) {
     world->disk.limit_pages = size_bytes_max == UINT64_MAX ? UINT64_MAX : size_bytes_max / SIM_PAGE_SIZE;
 }
 

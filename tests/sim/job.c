@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { BURST_CONNECTIONS = 6, BURST_LINES = 60 };
+
 /* ---- data ---- */
 
 uint64_t job_mix(uint64_t seed, uint64_t a, uint64_t b, uint64_t c) {
@@ -54,8 +56,9 @@ void job_line(const Job *job, char kind, uint64_t id, uint64_t number, Text *out
     text_appendf(out, "%c%" PRIu64 "-%" PRIu64, kind, id, number);
     append_words(out, &random, random_below(&random, 6));
     if (random_below(&random, 40) == 0)
-        append_words(out, &random, 300);  /* over the inline size of anything */
-    if (kind == 'c' && job->has_bursts) { /* few words, many bytes */
+        append_words(out, &random, 300); /* over the inline size of anything */
+    /* Few words, many bytes, at the begin of a connection: lines are keys of state, too. */
+    if (kind == 'c' && job->has_bursts && id < BURST_CONNECTIONS && number < BURST_LINES) {
         text_append_byte(out, ' ');
         for (uint64_t more = random_below(&random, 4000); more > 0; more--)
             text_append_byte(out, 'x');

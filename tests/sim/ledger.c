@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdio.h>
 
-/* Only one thread runs at a time; the mutex is for the thread sanitizer's eyes. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 Ledger *ledger_create(SimWorld *world) {
@@ -14,8 +13,16 @@ Ledger *ledger_create(SimWorld *world) {
     return ledger;
 }
 
-uint64_t ledger_note_call(Ledger *ledger, int node, int64_t batch_ms) {
+void ledger_lock(void) {
     pthread_mutex_lock(&mutex);
+}
+
+void ledger_unlock(void) {
+    pthread_mutex_unlock(&mutex);
+}
+
+uint64_t ledger_note_call(Ledger *ledger, int node, int64_t batch_ms) {
+    ledger_lock();
     Asked *asked = ledger->asked;
     while (asked && !(asked->node == node && asked->batch_ms == batch_ms))
         asked = asked->next;
@@ -25,7 +32,7 @@ uint64_t ledger_note_call(Ledger *ledger, int node, int64_t batch_ms) {
         ledger->asked = asked;
     }
     uint64_t call = ++asked->calls;
-    pthread_mutex_unlock(&mutex);
+    ledger_unlock();
     return call;
 }
 
@@ -51,7 +58,7 @@ static void note_line(Ledger *ledger, Str line) {
 
 void ledger_note_output(Ledger *ledger, uint32_t life, int node, int64_t batch_ms, bool has_failed,
                         Str rows) {
-    pthread_mutex_lock(&mutex);
+    ledger_lock();
     Record *record = sim_world_alloc(ledger->world, sizeof *record + rows.size);
     record->life = life;
     record->node = node;
@@ -74,5 +81,5 @@ void ledger_note_output(Ledger *ledger, uint32_t life, int node, int64_t batch_m
         note_line(ledger, line);
         rows = str_slice(end + 1, rows.size - line.size - 1);
     }
-    pthread_mutex_unlock(&mutex);
+    ledger_unlock();
 }

@@ -4,7 +4,8 @@
  *       the sync that made its name durable, an output when its function was about to return.
  *   G2  Nothing is ever taken back; what it means is the model's business.
  *
- * Threads  any of the running process.
+ * Threads  any of the running process; who touches connections and files holds the lock, which is never waited
+ *          for (one thread runs at a time, and it is not held in a call) but which the thread sanitizer sees.
  */
 #ifndef LEAT_TESTS_SIM_LEDGER_H
 #define LEAT_TESTS_SIM_LEDGER_H
@@ -61,6 +62,8 @@ typedef struct Ledger {
 } Ledger;
 
 Ledger *ledger_create(SimWorld *world);
+void ledger_lock(void);
+void ledger_unlock(void);
 /* The number of the call, from 1. */
 uint64_t ledger_note_call(Ledger *ledger, int node, int64_t batch_ms);
 uint64_t ledger_calls(const Ledger *ledger, int node, int64_t batch_ms);

@@ -235,14 +235,18 @@ static void write_file(Env *env, const Job *job, Ledger *ledger, uint32_t id) {
     text_deinit(&text);
     if (st != STATUS_OK) /* a full disk, a failed sync: it is fed later */
         return;
+    ledger_lock();
     ledger->files[id].is_durable = true;
+    ledger_unlock();
 }
 
 static void feed_file(Env *env, const Job *job, Ledger *ledger, int node) {
     if (ledger->file_count == FILE_MAX)
         return;
+    ledger_lock();
     uint32_t id = ledger->file_count++;
     ledger->files[id].node = node;
+    ledger_unlock();
     write_file(env, job, ledger, id);
 }
 
@@ -283,8 +287,10 @@ static void server_accept(Server *server) {
         server_close(server);
         return;
     }
+    ledger_lock();
     server->connection = &ledger->connections[ledger->connection_count++];
     *server->connection = (Connection){.node = server->helper->node, .life = beside->life->number};
+    ledger_unlock();
 }
 
 /* Sends lines; breaks off now and then, in the middle of a line too. */
@@ -312,12 +318,16 @@ static void server_send(Server *server) {
     Status st =
         env_socket_send(beside->env, server->socket, server->text.data + server->sent, &size, &what, NULL);
     if (st != STATUS_OK || what == ENV_END) {
+        ledger_lock();
         connection->was_broken = true;
+        ledger_unlock();
         server_close(server);
         return;
     }
+    ledger_lock();
     for (size_t i = 0; what == ENV_TRANSFERRED && i < size; i++)
         connection->lines_sent += server->text.data[server->sent + i] == '\n';
+    ledger_unlock();
     server->sent += what == ENV_TRANSFERRED ? size : 0;
     if (breaks_off)
         server_close(server);
@@ -429,7 +439,7 @@ static LeatContext *create_context(const LifeUser *user, Running *running) {
 }
 
 /* Everything that was fed, and is not lost with a connection, has come out. */
-static bool all_is_out(const LifeUser *user, uint64_t batch_runs_begin) {
+static bool all_is_seen(const LifeUser *user) {
     const Ledger *ledger = user->ledger;
     for (uint32_t i = 0; i < ledger->file_count; i++) {
         bool ends_open;
@@ -442,14 +452,24 @@ static bool all_is_out(const LifeUser *user, uint64_t batch_runs_begin) {
             connection->lines_seen < connection->lines_sent)
             return false;
     }
-    return ledger->batch_runs >= batch_runs_begin + 3;
+    return true;
+}
+
+static bool all_is_out(const LifeUser *user, uint64_t batch_runs_begin) {
+    ledger_lock();
+    bool is_out = user->ledger->batch_runs >= batch_runs_begin + 3 && all_is_seen(user);
+    ledger_unlock();
+    return is_out;
 }
 
 /* How late the last life may be: batches that were missed run without a pause, a clock that was set back is
  * waited for. */
 static int64_t patience_us(const LifeUser *user, Env *env) {
     int64_t interval_us = user->job->interval_ms * 1000;
-    int64_t behind_us = user->ledger->newest_ms * 1000 - env_wall_us(env);
+    ledger_lock();
+    int64_t newest_us = user->ledger->newest_ms * 1000;
+    ledger_unlock();
+    int64_t behind_us = newest_us - env_wall_us(env);
     int64_t missed = behind_us < 0 ? -behind_us / interval_us : 0;
     return (behind_us > 0 ? behind_us : 0) + (BATCHES_LATE_MAX + missed) * interval_us;
 }
@@ -476,7 +496,9 @@ static void wait_for_the_end(const LifeUser *user, Beside *beside, LeatContext *
 
 /* O6. False: it took too long. */
 static bool wait_for_all(const LifeUser *user, Beside *beside, LeatContext *context) {
+    ledger_lock();
     uint64_t batch_runs_begin = user->ledger->batch_runs;
+    ledger_unlock();
     env_mutex_lock(beside->env, beside->mutex);
     beside->feed_has_ended = true;
     env_mutex_unlock(beside->env, beside->mutex);
