@@ -1,4 +1,4 @@
-/* HOSTILE_TEST: a state of many keys (100,000; ten million in the long setting) through undo, DELTAs, rounds of
+/* THREADS_TEST HOSTILE_TEST: a state of many keys (100,000; ten million in the long setting) through undo, DELTAs, rounds of
  * saves and recovery, by 1, 2 and 7 workers, another number at every start. Each row that comes out says how often
  * its key has been seen, which is compared with a count beside it.
  */
