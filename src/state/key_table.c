@@ -37,6 +37,9 @@ enum {
     PREFETCH_DISTANCE = 32,
     BLOCK_ROWS = 2048,
     SORT_BY_INSERTION_MAX = 24,
+    /* So many keys that nearly fill the first slots are a crowd, which gets up to so many homes each. */
+    CROWD_MIN = 1024,
+    CROWD_HOMES_MAX = 256,
     /* Below this a dense table is like another one: there is nothing to save. */
     DENSE_HOMES_MIN = 1 << 12,
 };
@@ -246,8 +249,27 @@ static Status slots_rebuild(KeyTable *table, uint64_t home_count, uint64_t tail,
     return STATUS_OK;
 }
 
+/* Keys that come in the order of their hashes all crowd in the first slots of a table that is sized for as
+ * many as there are: every insert would walk over most of them. How densely they stand there tells how many
+ * are still to come, so the table grows until they do not. Many keys of one hash look the same, hence the
+ * limit; not to have the memory is no reason to refuse anything. */
+static inline bool is_crowded(const KeyTable *table) {
+    return table->used_end < table->key_count + table->key_count / 8 && table->key_count >= CROWD_MIN &&
+           table->home_count / CROWD_HOMES_MAX < table->key_count;
+}
+
+static void spread(KeyTable *table) {
+    while (is_crowded(table)) {
+        uint64_t home_count = 2 * table->home_count;
+        if (slots_rebuild(table, home_count, tail_for(home_count), NULL) != STATUS_OK)
+            return;
+    }
+}
+
 /* Room for `more` keys, wherever they hash to, without another rebuild. */
 static Status slots_reserve_more(KeyTable *table, uint64_t more, Error *err) {
+    if (UNLIKELY(is_crowded(table)))
+        spread(table);
     uint64_t home_count = table->home_count, tail = table->slot_count - home_count - 1;
     while (table->key_count + more >
            (home_count == table->home_count ? table->key_count_max : key_count_max(table, home_count)))

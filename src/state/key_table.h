@@ -19,9 +19,10 @@
  *
  * A bad hash (every key the same) costs time, never a wrong answer.
  *
- * The one trap: a table that is filled in hash order (merging another table, reading a snapshot) while it is
- * still growing has all its keys in the first slots, and each insert walks over most of them: quadratic,
- * without end for millions of keys. So before inserting in hash order: key_table_reserve() for all of them.
+ * The one trap: a table that is filled in hash order (merging another table, rows of an operation by key) and
+ * is sized for the keys that are there has them all in the first slots, and each insert walks over most of
+ * them: quadratic. A growing table notices the crowd and grows to what its density foretells; who knows how
+ * many keys will come says so first: key_table_reserve().
  *
  * Memory   charged to options.budget; over budget is NO_MEMORY and changes nothing.
  * Threads  one owner; concurrent readers when nobody writes (iteration by ranges after key_table_order()).

@@ -603,4 +603,37 @@ TEST(reserved_tables_do_not_move) {
     key_table_destroy(table);
 }
 
+static int compare_hashes(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Without room from the start: the first thousands tell how many there will be. */
+TEST(keys_in_the_order_of_their_hashes_do_not_crowd) {
+    enum { COUNT = 200000 };
+    uint64_t *hashes = xmalloc(COUNT * sizeof *hashes);
+    Random random;
+    random_init(&random, check_seed());
+    for (int i = 0; i < COUNT; i++)
+        hashes[i] = random_u64(&random);
+    qsort(hashes, COUNT, sizeof *hashes, compare_hashes);
+    for (int is_dense = 0; is_dense < 2; is_dense++) {
+        KeyTable *table;
+        REQUIRE(key_table_create((KeyTableOptions){.is_dense = is_dense}, &table, NULL) == STATUS_OK);
+        for (int i = 0; i < COUNT; i++) {
+            KeySlot *slot;
+            bool is_new;
+            Key key = key_from_str((Str){(const char *)&hashes[i], sizeof hashes[i]});
+            REQUIRE(key_table_upsert(table, &key, hashes[i], &slot, &is_new, NULL) == STATUS_OK && is_new);
+            if (i == COUNT / 20)
+                CHECK(key_table_slot_count(table) > COUNT);
+        }
+        CHECK_EQ(key_table_count(table), COUNT);
+        CHECK(key_table_slot_count(table) < 8 * COUNT);
+        key_table_verify(table);
+        key_table_destroy(table);
+    }
+    free(hashes);
+}
+
 TEST_MAIN()
