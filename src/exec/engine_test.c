@@ -1323,7 +1323,7 @@ TEST(random_joins_are_those_of_nested_loops) {
                              random_below(&random, 5) == 0,
                              false};
         run_once(joins_of_numbers, settings, rows.data, &got);
-        Str rest = text_str(&got), output;
+        Str rest = text_str(&got), output = {0};
         for (PlanCogroup mode = COGROUP_INNER; mode <= COGROUP_FULL; mode++) {
             CHECK(leat_str_split(&rest, ';', &output));
             for (uint32_t key = 0; key < JOIN_KEYS; key++) {
