@@ -305,7 +305,7 @@ static LeatStream *update_time(LeatStream *const *in) {
 /* "a 5": a key and a number, "a -": null. Numbers of every width, for n a date when there is room for one. */
 static void numbers_of(const LeatRow *row, LeatOut *out, void *user) {
     (void)user;
-    LeatStr rest = leat_row_str(row, 0), key;
+    LeatStr rest = leat_row_str(row, 0), key = {0};
     CHECK(leat_str_split(&rest, ' ', &key));
     bool is_null = leat_str_equal(rest, leat_str("-"));
     int n = is_null ? 0 : atoi(rest.data);
