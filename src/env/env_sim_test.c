@@ -27,8 +27,8 @@ static void run_case(void (*env_case)(Env *env, const char *directory), SimOptio
         SimWorld *world = sim_world_create(WORLD_BYTES, seed);
         Env *env = env_sim_create(world, options);
         Error err = {0};
-        CHECK_OK(env_make_directory(env, "/work", &err), err);
-        env_case(env, "/work");
+        CHECK_OK(env_make_directory(env, "/disk", &err), err);
+        env_case(env, "/disk");
         env_sim_destroy(env);
         sim_world_destroy(world);
     }

@@ -404,7 +404,7 @@ static void prepare_source(const LifeUser *user, Env *env, int node, Random *ran
 
 static void prepare_files(const LifeUser *user, Env *env, Random *random) {
     char directory[32];
-    make_directory(env, "/work");
+    make_directory(env, "/disk");
     make_directory(env, "/stage");
     for (int i = 0; i < user->job->source_count; i++) {
         snprintf(directory, sizeof directory, "/in%d", i);
@@ -420,7 +420,7 @@ static LeatContext *create_context(const LifeUser *user, Running *running) {
     const Life *life = user->life;
     char text[32];
     LeatContext *context = leat_context_create("sim", leat_milliseconds(user->job->interval_ms));
-    leat_checkpoint(context, "/work/checkpoint");
+    leat_checkpoint(context, "/disk/checkpoint");
     leat_workers(context, life->workers);
     leat_set(context, "test-log-segment", life->segment);
     leat_set(context, "snapshot-log", life->snapshot);

@@ -104,11 +104,11 @@ static int look_at_checkpoint(Env *env, void *user) {
     Look *look = user;
     Error err = {0};
     InspectOut out = {.write = keep_text, .self = look};
-    Status st = look->prints ? inspect_checkpoint(env, "/work/checkpoint", out, &err)
-                             : inspect_verify(env, "/work/checkpoint", out, &err);
+    Status st = look->prints ? inspect_checkpoint(env, "/disk/checkpoint", out, &err)
+                             : inspect_verify(env, "/disk/checkpoint", out, &err);
     for (InspectFormat format = INSPECT_TEXT; !look->prints && st == STATUS_OK && format <= INSPECT_JSON;
          format++)
-        st = inspect_state(env, "/work/checkpoint", format, out, &err);
+        st = inspect_state(env, "/disk/checkpoint", format, out, &err);
     if (look->prints)
         print_around(look);
     else if (st != STATUS_OK && st != STATUS_NOT_FOUND)
